@@ -1,0 +1,199 @@
+package cache
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+)
+
+// benchValues are n values of about 2 KB.
+func benchValues(n, size int) [][]byte {
+	r := rand.New(rand.NewPCG(9, 9))
+	values := make([][]byte, n)
+	for i := range values {
+		values[i] = text(r, size)
+	}
+	return values
+}
+
+func BenchmarkPutBlob(b *testing.B) {
+	s := open(b, b.TempDir(), Options{})
+	values := benchValues(1000, 2000)
+	b.SetBytes(2000)
+	b.ReportAllocs()
+	v := make([]byte, 2000)
+	for i := 0; b.Loop(); i++ {
+		copy(v, values[i%1000])
+		v[0], v[1], v[2], v[3] = byte(i), byte(i>>8), byte(i>>16), byte(i>>24)
+		if _, err := s.PutBlob(v); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := s.Sync(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func BenchmarkPutBlobParallel(b *testing.B) {
+	s := open(b, b.TempDir(), Options{})
+	values := benchValues(1000, 2000)
+	b.SetBytes(2000)
+	b.RunParallel(func(pb *testing.PB) {
+		r := rand.New(rand.NewPCG(rand.Uint64(), 1))
+		v := make([]byte, 2000)
+		for pb.Next() {
+			n := r.Uint64()
+			copy(v, values[n%1000])
+			v[0], v[1], v[2], v[3] = byte(n), byte(n>>8), byte(n>>16), byte(n>>24)
+			if _, err := s.PutBlob(v); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	if err := s.Sync(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func BenchmarkBlob(b *testing.B) {
+	s := open(b, b.TempDir(), Options{})
+	var ds []Digest
+	for _, v := range benchValues(10000, 2000) {
+		d, err := s.PutBlob(v)
+		if err != nil {
+			b.Fatal(err)
+		}
+		ds = append(ds, d)
+	}
+	if err := s.Sync(); err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(2000)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if _, err := s.Blob(ds[i%len(ds)]); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkGet(b *testing.B) {
+	s := open(b, b.TempDir(), Options{})
+	for i, v := range benchValues(10000, 2000) {
+		if err := s.Put(Rows, keyOf("b", i), v); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := s.Sync(); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("hit", func(b *testing.B) {
+		for i := 0; b.Loop(); i++ {
+			if _, err := s.Get(Rows, keyOf("b", i%10000)); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("miss", func(b *testing.B) {
+		for i := 0; b.Loop(); i++ {
+			if _, err := s.Get(Rows, keyOf("none", i)); err == nil {
+				b.Fatal("found")
+			}
+		}
+	})
+}
+
+func BenchmarkPutDurable(b *testing.B) {
+	for _, callers := range []int{1, 64, 512} {
+		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
+			s := open(b, b.TempDir(), Options{})
+			values := benchValues(1000, 5000)
+			var wg sync.WaitGroup
+			b.ResetTimer()
+			for g := range callers {
+				wg.Go(func() {
+					for i := g; i < b.N; i += callers {
+						if err := s.PutDurable(Calls, keyOf("d", i), values[i%1000]); err != nil {
+							b.Error(err)
+						}
+					}
+				})
+			}
+			wg.Wait()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "puts/s")
+		})
+	}
+}
+
+// BenchmarkMillion opens a store with a million rows.
+func BenchmarkMillion(b *testing.B) {
+	const n = 1_000_000
+	dir := b.TempDir()
+	s := open(b, dir, Options{})
+	values := benchValues(1000, 300)
+	for i := range n {
+		if err := s.Put(Rows, keyOf("m", i), values[i%1000]); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for i := range 16 {
+		if err := s.Put(Steps, keyOf("s", i), values[i]); err != nil {
+			b.Fatal(err)
+		}
+	}
+	closeStore(b, s)
+	read := func(b *testing.B, k Kind, what string) {
+		s := open(b, dir, Options{})
+		for i := range 16 {
+			if _, err := s.Get(k, keyOf(what, i)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		closeStore(b, s)
+	}
+	b.Run("open+16steps", func(b *testing.B) {
+		for b.Loop() {
+			read(b, Steps, "s")
+		}
+	})
+	b.Run("open+16rows", func(b *testing.B) {
+		for b.Loop() {
+			read(b, Rows, "m")
+		}
+	})
+	b.Run("memory", func(b *testing.B) {
+		var before, after runtime.MemStats
+		for b.Loop() {
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			s := open(b, dir, Options{})
+			if _, err := s.Get(Rows, keyOf("m", 0)); err != nil {
+				b.Fatal(err)
+			}
+			runtime.GC()
+			runtime.ReadMemStats(&after)
+			b.ReportMetric(float64(int64(after.HeapAlloc)-int64(before.HeapAlloc))/1e6, "MB-index")
+			closeStore(b, s)
+		}
+	})
+	b.Run("rebuild", func(b *testing.B) {
+		for b.Loop() {
+			names, err := os.ReadDir(dir + "/v1/rows")
+			if err != nil {
+				b.Fatal(err)
+			}
+			for _, e := range names {
+				if _, ok := segmentID(e.Name()); !ok {
+					_ = os.Remove(dir + "/v1/rows/" + e.Name())
+				}
+			}
+			begun := time.Now()
+			read(b, Rows, "m")
+			b.ReportMetric(time.Since(begun).Seconds(), "s/rebuild")
+		}
+	})
+}

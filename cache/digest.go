@@ -1,0 +1,84 @@
+package cache
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+)
+
+// Digest is a SHA-256: the address of a blob, or the key of a record.
+type Digest [sha256.Size]byte
+
+// Sum is the digest of b.
+func Sum(b []byte) Digest { return sha256.Sum256(b) }
+
+// String is d in 64 lowercase hexadecimal digits.
+func (d Digest) String() string { return hex.EncodeToString(d[:]) }
+
+// ParseDigest reads what String wrote. Capital digits are refused, so that
+// one digest has one spelling.
+func ParseDigest(s string) (Digest, error) {
+	var d Digest
+	if len(s) != hex.EncodedLen(len(d)) {
+		return Digest{}, fmt.Errorf("digest has %d characters, want %d hexadecimal digits", len(s), hex.EncodedLen(len(d)))
+	}
+	if _, err := hex.Decode(d[:], []byte(s)); err != nil || d.String() != s {
+		return Digest{}, fmt.Errorf("digest %q is not lowercase hexadecimal", s)
+	}
+	return d, nil
+}
+
+// Kind says what a record is about. Each kind has a folder and an index of
+// its own, so that reading one kind costs nothing for the others. The numbers
+// are part of the format on disk.
+type Kind uint8
+
+// The kinds of record. Blobs are stored in the same way, under their digest.
+const (
+	Steps    Kind = iota + 1 // step key: the step's outcome
+	Rows                     // row key: the row's outcome
+	Calls                    // call key: a model's answer
+	Files                    // absolute path: the memo of FileDigest
+	Describe                 // plugin binary: what the plugin said of itself
+
+	blobs Kind = 0
+)
+
+// String is the name of the kind and of its folder.
+func (k Kind) String() string {
+	switch k {
+	case blobs:
+		return "blobs"
+	case Steps:
+		return "steps"
+	case Rows:
+		return "rows"
+	case Calls:
+		return "calls"
+	case Files:
+		return "files"
+	case Describe:
+		return "describe"
+	}
+	return fmt.Sprintf("kind(%d)", uint8(k))
+}
+
+// kinds are all kinds, in the order of reports.
+func kinds() []Kind { return []Kind{Steps, Rows, Calls, blobs, Files, Describe} }
+
+// lostMeans says what it costs that a record of the kind is gone.
+func (k Kind) lostMeans() string {
+	switch k {
+	case Steps:
+		return "the step will be looked through again, row by row"
+	case Rows:
+		return "the row will be run again, over calls that are still stored"
+	case Calls:
+		return "the call will be made, and paid for, again if it is needed"
+	case Files:
+		return "the file will be hashed again"
+	case Describe:
+		return "the plugin will be asked again to describe itself"
+	}
+	return "what it belongs to will be made again if it is needed"
+}

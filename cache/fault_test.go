@@ -1,0 +1,489 @@
+package cache
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// small is a store with a few records, one of them overwritten, and a way to
+// try it after damage.
+type small struct {
+	values map[Digest][]byte
+	blobs  [][]byte
+	files  map[string][]byte // of the undamaged store
+}
+
+func makeSmall(t *testing.T) *small {
+	t.Helper()
+	dir := t.TempDir()
+	sm := &small{values: map[Digest][]byte{}, files: map[string][]byte{}}
+	r := rand.New(rand.NewPCG(3, 4))
+	s := open(t, dir, Options{})
+	if err := s.Put(Calls, keyOf("small", 1), []byte("an older value")); err != nil {
+		t.Fatal(err)
+	}
+	for i, n := range []int{0, 30, 200, 5} {
+		k, v := keyOf("small", i), text(r, n)
+		if err := s.Put(Calls, k, v); err != nil {
+			t.Fatal(err)
+		}
+		sm.values[k] = v
+		sm.blobs = append(sm.blobs, v)
+		if _, err := s.PutBlob(v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closeStore(t, s)
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			name, _ := filepath.Rel(dir, path)
+			sm.files[name], err = os.ReadFile(path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sm
+}
+
+// lay writes the store into dir with one file changed; nil removes it.
+func (sm *small) lay(t *testing.T, dir, name string, content []byte) {
+	t.Helper()
+	for n, b := range sm.files {
+		path := filepath.Join(dir, n)
+		if n == name {
+			b = content
+		}
+		err := os.MkdirAll(filepath.Dir(path), 0o700)
+		if b == nil {
+			err = errors.Join(err, os.RemoveAll(path))
+		} else {
+			err = errors.Join(err, os.WriteFile(path, b, 0o600))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// try reads everything: right or not found. It returns how many are lost.
+func (sm *small) try(t *testing.T, s *Store, what string) (lost int) {
+	t.Helper()
+	see := func(got []byte, err error, want []byte) {
+		t.Helper()
+		if errors.Is(err, ErrNotFound) {
+			lost++
+		} else if err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("%s: got %q, %v; want %q", what, got, err, want)
+		}
+	}
+	for k, want := range sm.values {
+		got, err := s.Get(Calls, k)
+		see(got, err, want)
+	}
+	for _, want := range sm.blobs {
+		got, err := s.Blob(Sum(want))
+		see(got, err, want)
+	}
+	return lost
+}
+
+// heal puts everything again; then nothing may be lost, also after reopening.
+func (sm *small) heal(t *testing.T, dir string, s *Store, what string) {
+	t.Helper()
+	for k, v := range sm.values {
+		if err := s.Put(Calls, k, v); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	for _, b := range sm.blobs {
+		if _, err := s.PutBlob(b); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	for _, when := range []string{"put again", "reopened"} {
+		if lost := sm.try(t, s, what+", "+when); lost > 0 {
+			t.Fatalf("%s, %s: %d are lost", what, when, lost)
+		}
+		closeStore(t, s)
+		s = open(t, dir, Options{})
+	}
+	closeStore(t, s)
+}
+
+// Every byte of a store, flipped alone: no wrong answer, one record lost at
+// most, Verify tells, and puts heal.
+func TestFlipEachByte(t *testing.T) {
+	t.Parallel()
+	sm := makeSmall(t)
+	dir := t.TempDir()
+	for name, b := range sm.files {
+		data := strings.HasSuffix(name, segmentExt)
+		for i := range b {
+			if !strings.Contains(name, "v1") && i%50 != 0 {
+				continue // README and CACHEDIR.TAG
+			}
+			what := fmt.Sprintf("%s, byte %d", filepath.Base(name), i)
+			bad := append([]byte(nil), b...)
+			bad[i] ^= 1 << (i % 8)
+			sm.lay(t, dir, name, bad)
+			var said notes
+			s := open(t, dir, Options{ReadOnly: true, Damaged: said.add})
+			s.env.patience = 0
+			lost := sm.try(t, s, what)
+			if lost > 1 || lost == 1 && !data {
+				t.Fatalf("%s: %d are lost", what, lost)
+			}
+			if lost > 0 && said.String() == "" {
+				t.Fatalf("%s: nothing was said", what)
+			}
+			report, err := s.Verify(context.Background())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(name, "v1") && len(report.Damage) == 0 {
+				t.Fatalf("%s: Verify found nothing", what)
+			}
+			for _, d := range report.Damage {
+				if filepath.Base(d.File) != filepath.Base(name) || int64(i) < d.Offset || int64(i) >= d.Offset+d.Length || d.Means == "" {
+					t.Fatalf("%s: Verify says %+v", what, d)
+				}
+			}
+			closeStore(t, s)
+			if i%13 == 0 {
+				// With the index lost as well, the rest must still be found.
+				side := strings.TrimSuffix(name, segmentExt) + sidecarExt
+				if data {
+					_ = os.Remove(filepath.Join(dir, side))
+					s = open(t, dir, Options{ReadOnly: true})
+					// An older value may show: the newer one is gone without trace.
+					sm.tryAfterTwoFaults(t, s, what)
+				}
+				sm.heal(t, dir, open(t, dir, Options{}), what)
+				if err := os.RemoveAll(filepath.Join(dir, "v1")); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+}
+
+// tryAfterTwoFaults is try that accepts the overwritten value.
+func (sm *small) tryAfterTwoFaults(t *testing.T, s *Store, what string) {
+	t.Helper()
+	lost := 0
+	for k, want := range sm.values {
+		got, err := s.Get(Calls, k)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			lost++
+		case err != nil || !bytes.Equal(got, want) && string(got) != "an older value":
+			t.Fatalf("%s, index lost: %q, %v", what, got, err)
+		}
+	}
+	if lost > 1 {
+		t.Fatalf("%s, index lost: %d are lost", what, lost)
+	}
+}
+
+// Each file cut at every length, and removed.
+func TestTruncate(t *testing.T) {
+	t.Parallel()
+	sm := makeSmall(t)
+	dir := t.TempDir()
+	for name, b := range sm.files {
+		for n := -1; n < len(b); n++ {
+			if !strings.Contains(name, "v1") && n%100 != 0 {
+				continue // README and CACHEDIR.TAG
+			}
+			what := fmt.Sprintf("%s cut at %d", filepath.Base(name), n)
+			var cut []byte
+			if n >= 0 {
+				cut = append([]byte{}, b[:n]...)
+			}
+			sm.lay(t, dir, name, cut)
+			s := open(t, dir, Options{})
+			// What was overwritten shows again if the newer one is cut off.
+			sm.tryAfterCut(t, s, what)
+			if n%9 > 0 {
+				closeStore(t, s)
+				continue
+			}
+			sm.heal(t, dir, s, what)
+			s = open(t, dir, Options{})
+			if r, err := s.Verify(context.Background()); err != nil || len(r.Damage) > 0 {
+				t.Fatalf("%s: after healing Verify says %+v, %v", what, r.Damage, err)
+			}
+			closeStore(t, s)
+			if err := os.RemoveAll(filepath.Join(dir, "v1")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func (sm *small) tryAfterCut(t *testing.T, s *Store, what string) {
+	t.Helper()
+	for k, want := range sm.values {
+		got, err := s.Get(Calls, k)
+		if errors.Is(err, ErrNotFound) || err == nil && string(got) == "an older value" {
+			continue
+		}
+		if err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("%s: got %q, %v", what, got, err)
+		}
+	}
+}
+
+// Damage of many kinds at once, in a store of several segments.
+func TestRandomDamage(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(12) {
+		r := rand.New(rand.NewPCG(seed, 11))
+		dir := t.TempDir()
+		opts := Options{segmentSize: 64 << 10}
+		s := open(t, dir, opts)
+		fill := func() {
+			t.Helper()
+			for i := range 200 {
+				if err := s.Put(Rows, keyOf("d", i), valueOf("d", i)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		try := func() (lost int) {
+			t.Helper()
+			for i := range 200 {
+				v, err := s.Get(Rows, keyOf("d", i))
+				if errors.Is(err, ErrNotFound) {
+					lost++
+				} else if err != nil || !bytes.Equal(v, valueOf("d", i)) {
+					t.Fatalf("seed %d, record %d: %d bytes, %v", seed, i, len(v), err)
+				}
+			}
+			return lost
+		}
+		fill()
+		closeStore(t, s)
+		files, err := filepath.Glob(filepath.Join(dir, "v1", "rows", "*"))
+		if err != nil || len(files) < 4 {
+			t.Fatal(files, err)
+		}
+		for range 1 + r.IntN(5) {
+			harm(t, r, files)
+		}
+		s = open(t, dir, opts)
+		try()
+		fill()
+		for range 2 {
+			if lost := try(); lost > 0 {
+				t.Fatalf("seed %d: %d are lost after healing", seed, lost)
+			}
+			closeStore(t, s)
+			s = open(t, dir, opts)
+		}
+		closeStore(t, s)
+	}
+}
+
+// harm damages one of the files.
+func harm(t *testing.T, r *rand.Rand, files []string) {
+	t.Helper()
+	path := files[r.IntN(len(files))]
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) || len(b) == 0 {
+		return
+	}
+	from := r.IntN(len(b))
+	to := min(len(b), from+1+r.IntN(6000))
+	switch r.IntN(6) {
+	case 0:
+		b[from] ^= 1 << r.IntN(8)
+	case 1:
+		clear(b[from:to])
+	case 2:
+		b = b[:from]
+	case 3: // bytes vanish
+		b = append(b[:from:from], b[to:]...)
+	case 4: // a copy of one part over another
+		copy(b[r.IntN(len(b)):], b[from:to])
+	case 5:
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A value that holds a copy of a segment must not be taken for records, even
+// when the search for the next record runs through it.
+func TestSegmentWithinValue(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Options{})
+	if err := s.PutDurable(Calls, keyOf("k", 1), []byte("old")); err != nil {
+		t.Fatal(err)
+	}
+	path := onlySegment(t, dir, "calls")
+	copied, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(1, 1))
+	for range 200 { // so that zstd does not help
+		copied = append(copied, byte(r.Uint32()))
+	}
+	at, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.Put(Calls, keyOf("k", 1), []byte("new")), s.Put(Calls, keyOf("k", 2), copied),
+		s.Put(Calls, keyOf("k", 3), []byte("three")), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[at.Size()+headerSize+3+offStored] ^= 1 // the length of record 2
+	if err := errors.Join(os.WriteFile(path, b, 0o600), os.Remove(sidecarPath(path))); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, dir, Options{})
+	for i, want := range map[int]string{1: "new", 3: "three"} {
+		if v, err := s.Get(Calls, keyOf("k", i)); err != nil || string(v) != want {
+			t.Errorf("record %d: %q, %v", i, v, err)
+		}
+	}
+	if _, err := s.Get(Calls, keyOf("k", 2)); !errors.Is(err, ErrNotFound) {
+		t.Errorf("damaged record: %v", err)
+	}
+}
+
+func onlySegment(t *testing.T, dir, kind string) string {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "v1", kind, "*"+segmentExt))
+	if err != nil || len(names) != 1 {
+		t.Fatalf("segments of %s: %v, %v", kind, names, err)
+	}
+	return names[0]
+}
+
+// A full disk: errors that say so, nothing acknowledged is lost, and once
+// there is room everything that was buffered is written.
+func TestDiskFull(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Options{})
+	if err := s.PutDurable(Calls, keyOf("k", 0), []byte("v")); err != nil {
+		t.Fatal(err)
+	}
+	write := s.env.write
+	s.env.write = func(f *os.File, b []byte, off int64) error {
+		_ = write(f, b[:len(b)/2], off) // the half that fits
+		return &fs.PathError{Op: "write", Path: f.Name(), Err: syscall.ENOSPC}
+	}
+	err := s.PutDurable(Calls, keyOf("k", 1), []byte("v"))
+	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "free some disk space") || !strings.Contains(err.Error(), dir) {
+		t.Fatalf("PutDurable: %v", err)
+	}
+	noise, refused := make([]byte, 100_000), 0
+	r := rand.New(rand.NewPCG(5, 5))
+	for i := range 40 {
+		for j := range noise {
+			noise[j] = byte(r.Uint32())
+		}
+		if err := s.Put(Calls, keyOf("n", i), noise); err != nil {
+			refused++
+		}
+	}
+	if refused < 20 {
+		t.Errorf("the buffer took %d of 40 values of 100 kB", 40-refused)
+	}
+	other := open(t, dir, Options{})
+	if v, err := other.Get(Calls, keyOf("k", 0)); err != nil || string(v) != "v" {
+		t.Errorf("another process: %q, %v", v, err)
+	}
+	s.env.write = write
+	if err := s.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Get(Calls, keyOf("n", 0)); err != nil {
+		t.Error(err)
+	}
+	if r, err := other.Verify(t.Context()); err != nil || len(r.Damage) > 0 {
+		t.Errorf("Verify: %+v, %v", r.Damage, err)
+	}
+}
+
+// After a sync that failed, nothing is called durable that may not be.
+func TestSyncFails(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Options{})
+	sync := s.env.sync
+	s.env.sync = func(*os.File) error { return syscall.EIO }
+	if err := s.PutDurable(Calls, keyOf("k", 0), []byte("v")); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("PutDurable: %v", err)
+	}
+	s.env.sync = sync
+	if err := s.PutDurable(Calls, keyOf("k", 1), []byte("v")); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("second PutDurable: %v", err)
+	}
+	if v, err := s.Get(Calls, keyOf("k", 0)); err != nil || string(v) != "v" {
+		t.Errorf("Get: %q, %v", v, err)
+	}
+	if err := s.Close(); !errors.Is(err, syscall.EIO) {
+		t.Errorf("Close: %v", err)
+	}
+	s = open(t, dir, Options{})
+	if err := s.PutDurable(Calls, keyOf("k", 2), []byte("v")); err != nil {
+		t.Error(err)
+	}
+}
+
+// Callers that come while a sync is under way share the next one.
+func TestGroupCommit(t *testing.T) {
+	s := open(t, t.TempDir(), Options{})
+	sync1, calls := s.env.sync, 0
+	began, release := make(chan struct{}), make(chan struct{})
+	s.env.sync = func(f *os.File) error {
+		if calls++; calls == 1 {
+			close(began)
+			<-release
+		}
+		return sync1(f)
+	}
+	var wg sync.WaitGroup
+	put := func(i int) {
+		if err := s.PutDurable(Calls, keyOf("k", i), valueOf("k", i)); err != nil {
+			t.Error(err)
+		}
+	}
+	wg.Go(func() { put(0) })
+	<-began
+	for i := range 100 {
+		wg.Go(func() { put(i + 1) })
+	}
+	for waiting := 0; waiting < 100; {
+		s.logs[Calls].wmu.Lock()
+		waiting = s.logs[Calls].pending
+		s.logs[Calls].wmu.Unlock()
+	}
+	close(release)
+	wg.Wait()
+	if calls > 3 { // the last few may have been counted before they joined
+		t.Errorf("%d syncs for 101 callers", calls)
+	}
+}

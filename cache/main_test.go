@@ -1,0 +1,124 @@
+package cache
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// childEnv makes the test binary play another process.
+const childEnv = "AUTOSAFE_CACHE_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	mode := os.Getenv(childEnv)
+	if mode == "" {
+		os.Exit(m.Run())
+	}
+	if err := child(mode, os.Args[1], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// child is what the other process does with the cache in dir.
+func child(mode, dir string, out io.Writer) error {
+	s, err := Open(dir, Options{segmentSize: 1 << 20})
+	if err != nil {
+		return err
+	}
+	switch mode {
+	case "put": // 500 records that the parent knows how to predict
+		for i := range 500 {
+			if err := s.Put(Rows, keyOf("child", i), valueOf("child", i)); err != nil {
+				return err
+			}
+		}
+		return s.Close()
+	case "flood": // until killed: say each durable record
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		for g := range 8 {
+			wg.Go(func() {
+				for i := g; ; i += 8 {
+					if err := s.PutDurable(Calls, keyOf("flood", i), valueOf("flood", i)); err != nil {
+						return
+					}
+					mu.Lock()
+					fmt.Fprintln(out, i)
+					mu.Unlock()
+				}
+			})
+		}
+		wg.Wait()
+		return fmt.Errorf("the flood ended")
+	}
+	return fmt.Errorf("no mode %q", mode)
+}
+
+func childCommand(t testing.TB, mode, dir string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], dir)
+	cmd.Env = append(os.Environ(), childEnv+"="+mode)
+	cmd.Stderr = os.Stderr
+	return cmd
+}
+
+func keyOf(what string, i int) Digest { return Sum(fmt.Appendf(nil, "%s %d", what, i)) }
+
+// valueOf is a value of 0 to 4 KB that follows from what and i.
+func valueOf(what string, i int) []byte {
+	d := keyOf(what, i)
+	r := rand.New(rand.NewPCG(binary.LittleEndian.Uint64(d[:]), 1))
+	return text(r, r.IntN(4096))
+}
+
+// text is n bytes of random words, about as hard to compress as JSON.
+func text(r *rand.Rand, n int) []byte {
+	var b bytes.Buffer
+	for b.Len() < n {
+		fmt.Fprintf(&b, "%x ", r.Uint64()>>(8*r.IntN(8)))
+	}
+	return b.Bytes()[:n]
+}
+
+func open(t testing.TB, dir string, opts Options) *Store {
+	t.Helper()
+	s, err := Open(dir, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func closeStore(t testing.TB, s *Store) {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// notes collects what a store says of damage.
+type notes struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (n *notes) add(kind, what string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.all = append(n.all, kind+": "+what)
+}
+
+func (n *notes) String() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return strings.Join(n.all, "\n")
+}

@@ -1,0 +1,172 @@
+package cli
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/autosafe/autosafe/cache"
+	"github.com/autosafe/autosafe/internal/llm"
+	"github.com/autosafe/autosafe/internal/pluginhost"
+	"github.com/autosafe/autosafe/plugins/builtin"
+	"github.com/autosafe/autosafe/spec"
+)
+
+// common are the flags that every command takes.
+type common struct {
+	chdir    string
+	json     bool
+	noColor  bool
+	quiet    bool
+	progress string
+	cacheDir string
+	vars     list
+	varFiles list
+}
+
+// list is a flag that may be given several times.
+type list []string
+
+func (l *list) String() string     { return strings.Join(*l, ",") }
+func (l *list) Set(s string) error { *l = append(*l, s); return nil }
+
+func (c *common) declare(flags *flag.FlagSet) {
+	flags.StringVar(&c.chdir, "chdir", "", "change to `DIR` first")
+	flags.BoolVar(&c.json, "json", false, "write JSON lines to standard output")
+	flags.BoolVar(&c.noColor, "no-color", false, "no colour, whatever the terminal")
+	flags.BoolVar(&c.quiet, "quiet", false, "no progress; results and problems only")
+	flags.StringVar(&c.progress, "progress", "auto", "how progress is shown: `auto`, tty, plain or none")
+	flags.StringVar(&c.cacheDir, "cache", "", "keep the cache in `DIR` (else $AUTOSAFE_CACHE, else your cache folder)")
+	flags.Var(&c.vars, "var", "set a variable: `NAME=VALUE`; may be repeated")
+	flags.Var(&c.varFiles, "var-file", "set variables from `FILE`; may be repeated")
+}
+
+// getenv looks a variable up in the command's own environment.
+func (inv *invocation) getenv(name string) string {
+	for _, kv := range inv.Environ {
+		if k, v, ok := strings.Cut(kv, "="); ok && k == name {
+			return v
+		}
+	}
+	return ""
+}
+
+// openCache opens the cache that the flags and the environment name.
+func (inv *invocation) openCache() (*cache.Store, error) {
+	dir := inv.cacheDir
+	if dir == "" {
+		dir = inv.getenv("AUTOSAFE_CACHE")
+	}
+	if dir == "" {
+		base, err := os.UserCacheDir()
+		if err != nil {
+			return nil, fmt.Errorf("no folder for the cache: %w; name one with -cache DIR", err)
+		}
+		dir = filepath.Join(base, "autosafe")
+	}
+	return cache.Open(dir, cache.Options{Damaged: inv.view.Damaged})
+}
+
+// session is a recipe, checked, with all that is needed to build it.
+type session struct {
+	source *spec.Source
+	recipe *spec.Recipe
+	store  *cache.Store
+	host   *pluginhost.Host
+	models llm.Client
+	stop   chan struct{} // closed when the user interrupts
+}
+
+// open loads and checks a recipe. It reports every problem itself.
+func (inv *invocation) open(dir string) (*session, bool) {
+	source, diags := spec.Parse(dir)
+	if diags.HasErrors() {
+		inv.report(source, diags)
+		return nil, false
+	}
+	store, err := inv.openCache()
+	if err != nil {
+		inv.report(source, append(diags, problem("Cache unusable", err)))
+		return nil, false
+	}
+	s := &session{source: source, store: store, stop: make(chan struct{})}
+	s.models = llm.New(llm.Options{Store: callStore{store}, UserAgent: "autosafe/" + Version, Notify: inv.view.Notify, Stopping: s.stop})
+	self, err := os.Executable()
+	if err != nil {
+		self = os.Args[0]
+	}
+	s.host = pluginhost.New(pluginhost.Options{
+		Builtin: builtin.Plugin(), SelfPath: self, Dirs: inv.pluginDirs(dir),
+		Models: s.models, Store: store, Version: Version, Log: inv.view.PluginLog(),
+	})
+	registry, more := s.host.Registry(source.RequiredPlugins)
+	diags = append(diags, more...)
+	if !diags.HasErrors() {
+		s.recipe, more = source.Decode(spec.Options{
+			Vars: inv.vars, VarFiles: inv.varFiles, Environ: inv.Environ, Registry: registry, Version: Version,
+		})
+		diags = append(diags, more...)
+	}
+	inv.report(source, diags)
+	if diags.HasErrors() {
+		s.close()
+		return nil, false
+	}
+	return s, true
+}
+
+// report shows problems with the lines that they stand on.
+func (inv *invocation) report(source *spec.Source, diags hcl.Diagnostics) {
+	var files map[string]*hcl.File
+	if source != nil {
+		files = source.Files
+	}
+	inv.view.Diagnostics(files, diags)
+}
+
+func problem(summary string, err error) *hcl.Diagnostic {
+	return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: err.Error()}
+}
+
+// close ends plugin processes and connections and writes what is pending.
+func (s *session) close() error {
+	herr := s.host.Close()
+	s.models.Close()
+	if err := s.store.Close(); err != nil {
+		return err
+	}
+	return herr
+}
+
+// pluginDirs are the folders in which plugins are looked for, first match
+// first.
+func (inv *invocation) pluginDirs(recipe string) []string {
+	dirs := []string{filepath.Join(recipe, ".autosafe", "plugins")}
+	if dir := inv.getenv("AUTOSAFE_PLUGIN_DIR"); dir != "" {
+		dirs = append(dirs, filepath.SplitList(dir)...)
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		dirs = append(dirs, filepath.Join(home, ".autosafe", "plugins"))
+	}
+	return dirs
+}
+
+// callStore keeps model calls in the cache.
+type callStore struct{ store *cache.Store }
+
+func (c callStore) Get(key [32]byte) ([]byte, bool, error) {
+	b, err := c.store.Get(cache.Calls, key)
+	if errors.Is(err, cache.ErrNotFound) {
+		return nil, false, nil
+	}
+	return b, err == nil, err
+}
+
+func (c callStore) Put(key [32]byte, value []byte) error {
+	return c.store.PutDurable(cache.Calls, key, value)
+}

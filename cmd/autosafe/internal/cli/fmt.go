@@ -1,0 +1,130 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/autosafe/autosafe/spec"
+)
+
+func fmtCommand() command {
+	return command{
+		name: "fmt", args: "[PATH ...]",
+		short: "rewrite recipe files in canonical layout",
+		long: `Rewrites *.hcl and *.hclvars files in canonical layout and lists those it
+changed. PATH is a file or a folder (the current one by default), whose files
+are formatted but not those of folders in it, unless -recursive is given.
+
+With -check nothing is written; exit code 3 says that some file differs.`,
+		setup: func(flags *flag.FlagSet, _ *common) func(*invocation) int {
+			check := flags.Bool("check", false, "write nothing; exit with 3 if a file is not canonical")
+			recursive := flags.Bool("recursive", false, "go into folders")
+			return func(inv *invocation) int { return inv.format(*check, *recursive) }
+		},
+	}
+}
+
+func (inv *invocation) format(check, recursive bool) int {
+	paths := inv.args
+	if len(paths) == 0 {
+		paths = []string{"."}
+	}
+	files, err := recipeFiles(paths, recursive)
+	if err != nil {
+		inv.report(nil, append(inv.none(), problem("Cannot read", err)))
+		return exitError
+	}
+	code := exitDone
+	for _, file := range files {
+		changed, ok := inv.formatFile(file, check)
+		switch {
+		case !ok:
+			code = exitError
+		case changed && check && code == exitDone:
+			code = exitUnformatted
+		}
+		if changed {
+			inv.view.Formatted(file)
+		}
+	}
+	return code
+}
+
+// formatFile formats one file and says whether that changed it.
+func (inv *invocation) formatFile(file string, check bool) (changed, ok bool) {
+	src, err := os.ReadFile(file)
+	if err != nil {
+		inv.report(nil, append(inv.none(), problem("Cannot read", err)))
+		return false, false
+	}
+	out, diags := spec.Format(file, src)
+	if diags.HasErrors() {
+		inv.view.Diagnostics(map[string]*hcl.File{file: {Bytes: src}}, diags)
+		return false, false
+	}
+	if bytes.Equal(src, out) {
+		return false, true
+	}
+	if !check {
+		if err := replaceFile(file, out); err != nil {
+			inv.report(nil, append(inv.none(), problem("Cannot write", err)))
+			return false, false
+		}
+	}
+	return true, true
+}
+
+// replaceFile writes a file whole or not at all, and keeps its mode.
+func replaceFile(path string, content []byte) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".autosafe-fmt-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	_, err = tmp.Write(content)
+	if err = errors.Join(err, tmp.Chmod(info.Mode().Perm()), tmp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), path)
+}
+
+// recipeFiles lists the files to format, in order.
+func recipeFiles(paths []string, recursive bool) ([]string, error) {
+	var files []string
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, err
+		}
+		if !info.IsDir() {
+			files = append(files, path)
+			continue
+		}
+		err = filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return err
+			case d.IsDir() && p != path && (!recursive || strings.HasPrefix(d.Name(), ".")):
+				return filepath.SkipDir
+			case d.Type().IsRegular() && (strings.HasSuffix(p, ".hcl") || strings.HasSuffix(p, ".hclvars")):
+				files = append(files, p)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}

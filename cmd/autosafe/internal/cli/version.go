@@ -1,0 +1,39 @@
+package cli
+
+import (
+	"flag"
+
+	"github.com/autosafe/autosafe/plugins/builtin"
+	"github.com/autosafe/autosafe/plugins/sdk"
+)
+
+// Version is autosafe's version.
+const Version = "0.1.0"
+
+func versionCommand() command {
+	return command{
+		name:  "version",
+		short: "print the version",
+		long:  "Prints autosafe's version, the plugin protocol it speaks, and the version of Go it was built with.",
+		setup: func(*flag.FlagSet, *common) func(*invocation) int {
+			return func(inv *invocation) int {
+				inv.view.PrintVersion()
+				return exitDone
+			}
+		},
+	}
+}
+
+// serveCommand is how autosafe starts itself as the built-in plugin.
+func serveCommand() command {
+	return command{
+		name: "plugin-serve", hidden: true,
+		long: "Serves the built-in components to a host. It is started by autosafe and is of no use by hand.",
+		setup: func(*flag.FlagSet, *common) func(*invocation) int {
+			return func(*invocation) int {
+				sdk.Serve(builtin.Plugin())
+				return exitDone
+			}
+		},
+	}
+}

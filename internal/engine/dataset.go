@@ -1,0 +1,463 @@
+package engine
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+
+	"github.com/autosafe/autosafe/cache"
+	"github.com/autosafe/autosafe/internal/key"
+	"github.com/autosafe/autosafe/internal/row"
+	"github.com/autosafe/autosafe/spec"
+)
+
+// runDataset waits for its input to be whole and brings the outputs up to
+// date. Waiting costs little, since rows are stored as they come, and lets an
+// input that came out equal leave the outputs alone.
+func (b *build) runDataset(st *stepState) error {
+	rows, err := b.await(st)
+	if err != nil {
+		return err
+	}
+	st.count(func(p *progress) { p.rowsIn, p.rowsOut, p.tasks, p.inputDone = rows, rows, rows, true })
+	input := b.input(st)
+	var wg sync.WaitGroup
+	errs := make([]error, len(st.Dataset.Outputs))
+	ran := make([]bool, len(st.Dataset.Outputs))
+	for i, out := range st.Dataset.Outputs {
+		wg.Go(func() { ran[i], errs[i] = b.output(st, out, input) })
+	}
+	wg.Wait()
+	st.count(func(p *progress) {
+		p.cutOff = true
+		for _, r := range ran {
+			p.cutOff = p.cutOff && !r
+		}
+		if p.cutOff {
+			p.rowsHit = rows
+		}
+	})
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	b.emit(Event{Finished: st.finished(st.status())})
+	return nil
+}
+
+// await reads a dataset's input to its end and counts the rows.
+func (b *build) await(st *stepState) (int64, error) {
+	var rows int64
+	for _, in := range st.Inputs {
+		n, err := b.states[in].flow.await()
+		if err != nil {
+			return 0, err
+		}
+		rows += n
+	}
+	if b.stopping.Load() {
+		return 0, errStopped
+	}
+	return rows, nil
+}
+
+// await waits for the flow's end and returns the number of rows.
+func (f *flow) await() (int64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for !f.done {
+		f.changed.Wait()
+	}
+	return f.rows, f.err
+}
+
+// output brings one output up to date and says whether its component ran.
+func (b *build) output(st *stepState, out *spec.OutputBody, input cache.Digest) (ran bool, err error) {
+	parts, err := outputKey(st.Dataset, out, st.offline, input, b.fileDigest)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", out.Address, err)
+	}
+	k := cache.Digest(parts.Digest())
+	dir := b.outDir(out.Path)
+	rec, ok, err := getRecord[outputRecord](b.opts.Store, k)
+	if err != nil {
+		return false, err
+	}
+	status := StatusHit
+	if !ok || !b.inPlace(dir, rec) {
+		status = StatusRun
+		if rec, err = b.write(st, out, dir); err != nil {
+			return true, err
+		}
+		if err := b.keepOutput(k, parts, rec); err != nil {
+			return true, err
+		}
+	}
+	sum := summarise(out, dir, rec)
+	sum.Status = status
+	b.mu.Lock()
+	b.outputs = append(b.outputs, *sum)
+	b.mu.Unlock()
+	b.emit(Event{Output: sum})
+	return status == StatusRun, nil
+}
+
+func (b *build) keepOutput(k cache.Digest, parts key.List, rec *outputRecord) error {
+	if _, err := b.opts.Store.PutBlob(parts.Encode()); err != nil {
+		return err
+	}
+	return putRecord(b.opts.Store, k, rec)
+}
+
+func summarise(out *spec.OutputBody, dir string, rec *outputRecord) *OutputSummary {
+	sum := &OutputSummary{
+		Address: out.Address, Path: dir, Format: out.Role.Component.Name,
+		Files: len(rec.Files), Rows: rec.Rows, Splits: rec.Splits, Skipped: rec.Skipped,
+	}
+	var all bytes.Buffer
+	for _, f := range rec.Files {
+		fmt.Fprintf(&all, "%s  %s\n", f.Digest, f.Path)
+	}
+	sum.SHA256 = cache.Sum(all.Bytes()).String()
+	return sum
+}
+
+// inPlace says whether the files of an output stand where they should, with
+// the content they should have.
+func (b *build) inPlace(dir string, rec *outputRecord) bool {
+	for _, f := range rec.Files {
+		d, size, err := b.opts.Store.FileDigest(filepath.Join(dir, filepath.FromSlash(f.Path)))
+		if err != nil || d != f.Digest || size != f.Size {
+			return false
+		}
+	}
+	card, err := readCard(dir)
+	return err == nil && len(card.Files) == len(rec.Files)
+}
+
+// write runs an output's component in a folder beside the final one and then
+// moves its files into place.
+func (b *build) write(st *stepState, out *spec.OutputBody, dir string) (*outputRecord, error) {
+	if err := makeDir(dir); err != nil {
+		return nil, err
+	}
+	work, err := os.MkdirTemp(dir, ".autosafe-")
+	if err != nil {
+		return nil, fmt.Errorf("output folder: %w", err)
+	}
+	defer os.RemoveAll(work)
+	rec, err := b.runOutput(st, out, work)
+	if err != nil {
+		return nil, err
+	}
+	old, _ := readCard(dir) // without a card nothing there is ours
+	for i := range rec.Files {
+		f := &rec.Files[i]
+		if err := install(work, dir, f); err != nil {
+			return nil, err
+		}
+	}
+	if err := removeStale(dir, old, rec); err != nil {
+		return nil, err
+	}
+	return rec, writeCard(dir, out, st.offline, rec)
+}
+
+// runOutput gives every row to an output's component and collects the files
+// that it wrote.
+func (b *build) runOutput(st *stepState, out *spec.OutputBody, work string) (*outputRecord, error) {
+	run, err := b.start(st, &out.Role, out.Address, work)
+	if err != nil {
+		return nil, err
+	}
+	defer run.Close()
+	rec := &outputRecord{Splits: map[string]int64{}, Skipped: map[string]int64{}}
+	sent := make(chan error, 1)
+	splits := &splitLog{}
+	go func() {
+		err := b.sendRows(st, run, splits)
+		if err != nil {
+			run.Close() // which ends collect
+		}
+		sent <- err
+	}()
+	recvErr := collect(run, rec, splits)
+	if recvErr != nil {
+		run.Close() // which ends sendRows
+	}
+	// When the reading broke off, that is the cause; a run that was closed
+	// for it reports nothing of interest.
+	if err := <-sent; err != nil && (recvErr == nil || !errors.As(err, new(*sendError))) {
+		return nil, err
+	}
+	if recvErr != nil {
+		return nil, recvErr
+	}
+	splits.count(rec.Splits)
+	for _, n := range rec.Splits {
+		rec.Rows += n
+	}
+	sort.Slice(rec.Files, func(i, j int) bool { return rec.Files[i].Path < rec.Files[j].Path })
+	return rec, nil
+}
+
+// sendError is an error of the run itself; what it says when receiving tells
+// more.
+type sendError struct{ error }
+
+// splitLog remembers which split each row went to, in one byte a row, so that
+// rows that a format has no place for can be taken off their split's count.
+type splitLog struct {
+	mu    sync.Mutex
+	names []string
+	of    []uint8
+}
+
+// skipped is the split of a row that was left out.
+const skipped = 255
+
+func (l *splitLog) add(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i := slices.Index(l.names, name)
+	if i < 0 {
+		i = len(l.names)
+		l.names = append(l.names, name)
+	}
+	l.of = append(l.of, uint8(i))
+}
+
+// skip says that a row was left out; false if there is no such row.
+func (l *splitLog) skip(seq uint64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if seq >= uint64(len(l.of)) || l.of[seq] == skipped {
+		return false
+	}
+	l.of[seq] = skipped
+	return true
+}
+
+func (l *splitLog) count(splits map[string]int64) {
+	for _, i := range l.of {
+		if i != skipped {
+			splits[l.names[i]]++
+		}
+	}
+}
+
+// collect takes an output's results and files until it is done.
+func collect(run Run, rec *outputRecord, splits *splitLog) error {
+	for {
+		ev, err := run.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for _, res := range ev.Results {
+			if res.Err != nil {
+				return &RunError{Code: res.Err.Code, Summary: res.Err.Summary, Detail: res.Err.Detail}
+			}
+			if res.Dropped == "" {
+				continue
+			}
+			if !splits.skip(res.Seq) {
+				return &RunError{Code: "bad_result", Summary: "the output skipped a row that it was not given", Detail: fmt.Sprintf("number %d", res.Seq)}
+			}
+			rec.Skipped[res.Dropped]++
+		}
+		if a := ev.Artifact; a != nil {
+			rec.Files = append(rec.Files, fileRecord{Path: a.Path, Rows: a.Rows, MediaType: a.MediaType})
+		}
+	}
+}
+
+// sendRows gives the dataset's rows, each with its split, to a component.
+func (b *build) sendRows(st *stepState, run Run, splits *splitLog) error {
+	in := b.reader(st)
+	var seq uint64
+	for {
+		items, err := in.next()
+		if err != nil {
+			return err
+		}
+		if len(items) == 0 {
+			return asSendError(run.CloseSend())
+		}
+		if b.stopping.Load() {
+			return errStopped
+		}
+		tasks := make([]Task, len(items))
+		errs := make([]error, len(items))
+		parallel(len(items), func(i int) {
+			r := items[i].row
+			tasks[i] = Task{Seq: seq + uint64(i), Row: r.Bytes()}
+			tasks[i].Split, errs[i] = splitOf(st.Dataset.Split, r)
+		})
+		if err := errors.Join(errs...); err != nil {
+			return fmt.Errorf("%s: split: %w", st.Address, err)
+		}
+		for _, t := range tasks {
+			splits.add(t.Split)
+		}
+		seq += uint64(len(items))
+		for ; len(tasks) > 0; tasks = tasks[min(batchTasks, len(tasks)):] {
+			if err := run.Send(tasks[:min(batchTasks, len(tasks))]); err != nil {
+				return asSendError(err)
+			}
+		}
+	}
+}
+
+func asSendError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &sendError{err}
+}
+
+// defaultSplit is the split of a dataset that has no split block.
+const defaultSplit = "train"
+
+// splitOf says which split a row belongs to. Rows of one ancestor (equal in
+// what the split goes by, but for case and space) always share it, and it
+// depends on nothing but that text and the seed: adding rows moves none.
+func splitOf(s *spec.Split, r row.Row) (string, error) {
+	if s == nil {
+		return defaultSplit, nil
+	}
+	ancestor, err := s.By.EvalString(r)
+	if err != nil {
+		return "", err
+	}
+	ancestor = strings.Join(strings.Fields(strings.ToLower(ancestor)), " ")
+	d := cache.Sum(append(binary.AppendVarint(nil, s.Seed), ancestor...))
+	at := float64(binary.BigEndian.Uint64(d[:8])>>11) / (1 << 53)
+	for _, ratio := range s.Ratios {
+		if at -= ratio.Share; at < 0 {
+			return ratio.Name, nil
+		}
+	}
+	return s.Ratios[len(s.Ratios)-1].Name, nil
+}
+
+// install moves one file into place and records what it holds.
+func install(work, dir string, f *fileRecord) error {
+	if !filepath.IsLocal(filepath.FromSlash(f.Path)) {
+		return &RunError{Code: "bad_result", Summary: "the output named a file outside its folder", Detail: fmt.Sprintf("%q", f.Path)}
+	}
+	from := filepath.Join(work, filepath.FromSlash(f.Path))
+	to := filepath.Join(dir, filepath.FromSlash(f.Path))
+	in, err := os.Open(from)
+	if err != nil {
+		return fmt.Errorf("output file: %w", err)
+	}
+	defer in.Close()
+	h := sha256.New()
+	if f.Size, err = io.Copy(h, in); err != nil {
+		return fmt.Errorf("output file: %w", err)
+	}
+	f.Digest = cache.Digest(h.Sum(nil))
+	if err := in.Sync(); err != nil {
+		return fmt.Errorf("output file: %w", err)
+	}
+	if err := makeDir(filepath.Dir(to)); err != nil {
+		return err
+	}
+	return os.Rename(from, to)
+}
+
+// cardName is a file beside an output's files that says what they are. It is
+// also how a later build knows which files there are its own.
+const cardName = "autosafe.json"
+
+// card is the content of that file. It holds nothing that differs between two
+// builds of the same rows.
+type card struct {
+	Address        string           `json:"address"`
+	Format         string           `json:"format"`
+	NotForTraining bool             `json:"not_for_training"`
+	Note           string           `json:"note,omitempty"`
+	Rows           int64            `json:"rows"`
+	Splits         map[string]int64 `json:"splits"`
+	Skipped        map[string]int64 `json:"skipped,omitempty"`
+	Files          []fileRecord     `json:"files"`
+}
+
+const offlineNote = "Made with autosafe's offline model, a scripted stand-in. " +
+	"These rows show and test the pipeline; do not train on them."
+
+func writeCard(dir string, out *spec.OutputBody, offline bool, rec *outputRecord) error {
+	c := card{
+		Address: out.Address, Format: out.Role.Component.Name, NotForTraining: offline,
+		Rows: rec.Rows, Splits: rec.Splits, Skipped: rec.Skipped, Files: rec.Files,
+	}
+	if offline {
+		c.Note = offlineNote
+	}
+	b, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(dir, ".autosafe-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	_, err = tmp.Write(append(b, '\n'))
+	if err = errors.Join(err, tmp.Chmod(0o644), tmp.Sync(), tmp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), filepath.Join(dir, cardName))
+}
+
+func readCard(dir string) (*card, error) {
+	b, err := os.ReadFile(filepath.Join(dir, cardName))
+	if err != nil {
+		return nil, err
+	}
+	var c card
+	if err := json.Unmarshal(b, &c); err != nil {
+		return nil, err
+	}
+	return &c, nil
+}
+
+// removeStale removes files that an earlier build wrote and this one did not.
+// Files that were changed since are not ours any more and stay.
+func removeStale(dir string, old *card, rec *outputRecord) error {
+	if old == nil {
+		return nil
+	}
+	current := map[string]bool{}
+	for _, f := range rec.Files {
+		current[f.Path] = true
+	}
+	for _, f := range old.Files {
+		if current[f.Path] || !filepath.IsLocal(filepath.FromSlash(f.Path)) {
+			continue
+		}
+		path := filepath.Join(dir, filepath.FromSlash(f.Path))
+		b, err := os.ReadFile(path)
+		if err != nil || cache.Sum(b) != f.Digest {
+			continue
+		}
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}

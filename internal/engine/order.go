@@ -1,0 +1,99 @@
+package engine
+
+import (
+	"sync"
+
+	"github.com/autosafe/autosafe/internal/row"
+)
+
+// outcome is the answer to one task, from the cache or from a plugin.
+type outcome struct {
+	row    row.Row // the input row, whole
+	sample int
+	record *rowRecord
+}
+
+// sequencer takes outcomes in any order and gives them in the order in which
+// their places were reserved. At most limit places are open at once, so that
+// one slow row cannot make everything behind it pile up in memory.
+type sequencer struct {
+	mu      sync.Mutex
+	changed sync.Cond
+	limit   uint64
+	first   uint64 // the next place to be taken
+	last    uint64 // the next place to be reserved
+	ready   map[uint64]outcome
+	closed  bool // no place will be reserved
+	broken  bool // outcomes are missing and will not come
+}
+
+func newSequencer(limit int) *sequencer {
+	s := &sequencer{limit: uint64(limit), ready: map[uint64]outcome{}}
+	s.changed.L = &s.mu
+	return s
+}
+
+// reserve opens the next place, waiting for room. It fails once broken.
+func (s *sequencer) reserve() (seq uint64, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.last-s.first >= s.limit && !s.broken {
+		s.changed.Wait()
+	}
+	if s.broken {
+		return 0, false
+	}
+	s.last++
+	return s.last - 1, true
+}
+
+func (s *sequencer) put(seq uint64, o outcome) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ready[seq] = o
+	if seq == s.first {
+		s.changed.Broadcast()
+	}
+}
+
+// close says that no further place will be reserved.
+func (s *sequencer) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	s.changed.Broadcast()
+}
+
+// abandon lets everybody go who waits for outcomes that will not come.
+func (s *sequencer) abandon() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.broken = true
+	s.changed.Broadcast()
+}
+
+// take waits for the next outcomes in order. It gives none at the end.
+func (s *sequencer) take() []outcome {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		var out []outcome
+		for {
+			o, ok := s.ready[s.first]
+			if !ok {
+				break
+			}
+			delete(s.ready, s.first)
+			s.first++
+			out = append(out, o)
+		}
+		if len(out) > 0 {
+			s.changed.Broadcast()
+			return out
+		}
+		if s.broken || s.closed && s.first == s.last {
+			return nil
+		}
+		s.changed.Wait()
+	}
+}

@@ -1,0 +1,171 @@
+package engine
+
+import (
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/autosafe/autosafe/spec"
+)
+
+// progress counts what happens to a step's rows.
+type progress struct {
+	mu        sync.Mutex
+	rowsIn    int64
+	rowsOut   int64
+	rowsHit   int64
+	tasks     int64
+	inFlight  int64
+	inputDone bool
+	dropped   map[string]int64
+	failed    map[string]int64
+	calls     func() CallCounts // nil until the component runs
+	cutOff    bool              // ran through, and the result was known
+	transient bool              // some row failed in a way that may pass
+}
+
+func (p *progress) count(f func(p *progress)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f(p)
+}
+
+// drop counts one row left out on purpose.
+func (p *progress) drop(reason string, n int64) {
+	p.count(func(p *progress) { p.dropped[reason] += n })
+}
+
+func (p *progress) failures() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var n int64
+	for _, c := range p.failed {
+		n += c
+	}
+	return n
+}
+
+func (p *progress) callCounts() CallCounts {
+	if p.calls == nil {
+		return CallCounts{}
+	}
+	return p.calls()
+}
+
+// recall takes the counts of a step that was found in the cache.
+func (st *stepState) recall(rec *stepRecord) {
+	st.rowsIn, st.rowsOut, st.rowsHit, st.tasks = rec.RowsIn, rec.Rows, rec.Tasks, rec.Tasks
+	st.inputDone = true
+	for _, c := range rec.Dropped {
+		st.dropped[st.dropName(c)] += c.N
+	}
+	maps.Copy(st.failed, rec.Failed)
+}
+
+// dropName is the reason under which a recorded drop is counted today.
+func (st *stepState) dropName(c countRecord) string {
+	if c.Op > 0 && c.Op <= len(st.Distill) {
+		return opReason(st.Distill[c.Op-1])
+	}
+	return c.Reason
+}
+
+func opReason(op *spec.Op) string { return string(op.Kind) + "." + op.Name }
+
+// status is what the summary says of a step that ended well.
+func (st *stepState) status() Status {
+	if st.hit || st.cutOff {
+		return StatusHit
+	}
+	return StatusRun
+}
+
+// finished is the step's line of the summary.
+func (st *stepState) finished(status Status) *StepSummary {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	s := &StepSummary{
+		Address: st.Address, Status: status, Seconds: st.seconds,
+		RowsIn: st.rowsIn, RowsOut: st.rowsOut, RowsHit: st.rowsHit,
+		Dropped: maps.Clone(st.dropped), Calls: st.callCounts(),
+	}
+	if len(st.failed) > 0 {
+		s.Failed = maps.Clone(st.failed)
+	}
+	for _, n := range st.failed {
+		s.RowsFailed += n
+	}
+	s.Calls.InFlight = 0
+	return s
+}
+
+// summary tells what the build has done so far.
+func (b *build) summary() *Summary {
+	sum := &Summary{Type: "summary", Steps: []StepSummary{}, Outputs: []OutputSummary{}}
+	for _, st := range b.order {
+		status := st.status()
+		if !st.hit && !st.started {
+			status = StatusSkipped
+		}
+		if st.Kind == spec.DatasetStep {
+			sum.Offline = sum.Offline || st.offline
+		}
+		s := st.finished(status)
+		sum.Steps = append(sum.Steps, *s)
+		sum.Calls.Add(s.Calls)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	// Outputs finish in any order; the recipe's order is told.
+	for _, st := range b.order {
+		if st.Dataset == nil {
+			continue
+		}
+		for _, out := range st.Dataset.Outputs {
+			for _, o := range b.outputs {
+				if o.Address == out.Address {
+					sum.Outputs = append(sum.Outputs, o)
+				}
+			}
+		}
+	}
+	return sum
+}
+
+// progressInterval is how often a running step tells how far it is.
+const progressInterval = 100 * time.Millisecond
+
+// reportProgress sends a step's counts until it is told to stop.
+func (b *build) reportProgress(st *stepState) (stop func()) {
+	if b.opts.Events == nil {
+		return func() {}
+	}
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tick := time.NewTicker(progressInterval)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				b.emit(Event{Progress: st.snapshot()})
+			}
+		}
+	})
+	return func() { close(done); wg.Wait() }
+}
+
+func (st *stepState) snapshot() *StepProgress {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	p := &StepProgress{
+		Address: st.Address, RowsIn: st.rowsIn, RowsOut: st.rowsOut, RowsHit: st.rowsHit,
+		InFlight: st.inFlight, Dropped: maps.Clone(st.dropped), Calls: st.callCounts(), InputDone: st.inputDone,
+	}
+	for _, n := range st.failed {
+		p.Failed += n
+	}
+	return p
+}

@@ -1,0 +1,320 @@
+package llm
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+
+	"github.com/autosafe/autosafe/internal/key"
+	"github.com/autosafe/autosafe/internal/llm/offline"
+	"github.com/autosafe/autosafe/spec"
+)
+
+// Options set a client up. The zero value makes every call and keeps nothing.
+type Options struct {
+	Store Store // nil: answers are not kept
+	// Offline permits only calls that are in the store, and calls to the
+	// offline model, which needs no network.
+	Offline   bool
+	UserAgent string
+	// Notify, if set, is told once of each kind of trouble that a build waits
+	// for or lives with. It is called from many goroutines.
+	Notify func(summary, detail string)
+	// Stopping, when closed, lets attempts in flight finish and refuses every
+	// other with CodeInterrupted. Stored answers are still given.
+	Stopping <-chan struct{}
+}
+
+// New makes a client. Close it to let its connections go.
+func New(opts Options) Client { return newClient(opts) }
+
+func newClient(opts Options) *client {
+	return &client{
+		opts: opts, clock: realClock(opts.Stopping), base: newBaseTransport(), actor: offline.Complete,
+		endpoints: map[[sha256.Size]byte]*endpoint{}, flights: map[[sha256.Size]byte]*flight{},
+	}
+}
+
+type client struct {
+	opts    Options
+	clock   clock
+	base    *http.Transport
+	actor   actor
+	schemas schemas
+
+	mu        sync.Mutex
+	endpoints map[[sha256.Size]byte]*endpoint // by what tells providers apart, see endpointFor
+	flights   map[[sha256.Size]byte]*flight   // calls being made, by key
+	storeTold sync.Once
+}
+
+func (c *client) Close() error {
+	c.base.CloseIdleConnections()
+	return nil
+}
+
+// Complete implements Client.
+func (c *client) Complete(ctx context.Context, req Request, tally *Tally) (Reply, error) {
+	if req.Model == nil || req.Model.Provider == nil {
+		return Reply{}, &Error{Code: CodeRejected, Summary: "the request names no model"}
+	}
+	fit, err := c.schemas.newFit(req)
+	if err != nil {
+		return Reply{}, &Error{Code: CodeRejected, Summary: "the reply's JSON Schema is wrong", Detail: clip(plain(err.Error()), maxDetail)}
+	}
+	var calls []string
+	cached := true
+	for try := 0; ; try++ {
+		got, err := c.call(ctx, req, tally)
+		if err != nil {
+			return Reply{}, withCalls(err, calls)
+		}
+		calls = append(calls, hex.EncodeToString(got.key[:]))
+		cached = cached && got.cached
+		reply, bad := fit.check(got.answer)
+		if bad == nil {
+			reply.Calls, reply.Cached = calls, cached
+			return reply, nil
+		}
+		tally.Unfit.Add(1)
+		if bad.final || try >= req.Model.ReplyRetries {
+			return Reply{}, bad.error(try+1, calls)
+		}
+		req.Messages = append(slices.Clip(req.Messages), bad.again(got.answer)...)
+	}
+}
+
+// error is what a call ends in when asking again is of no use.
+func (m *misfit) error(asked int, calls []string) *Error {
+	summary := "the model's reply does not fit what was asked for"
+	switch m.code {
+	case CodeRefused:
+		summary = "the model refused to answer"
+	case CodeTruncated:
+		summary = "the model's reply was cut off at the token limit (raise max_tokens)"
+	}
+	if asked > 1 {
+		summary += fmt.Sprintf(", asked %d times", asked)
+	}
+	return &Error{Code: m.code, Summary: summary, Detail: clip(plain(m.reason), maxDetail), Calls: calls}
+}
+
+// withCalls gives each caller an error of its own: calls in flight are shared.
+func withCalls(err error, calls []string) error {
+	var e *Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	own := *e
+	own.Calls = calls
+	return &own
+}
+
+// got is an answer and where it is from.
+type got struct {
+	answer Answer
+	key    [sha256.Size]byte
+	cached bool
+}
+
+// flight is a call being made. done closes when the rest is set.
+type flight struct {
+	done   chan struct{}
+	answer Answer
+	err    error
+	// own: the error is about the one who made the call, not about the call.
+	own bool
+}
+
+// call answers one request from the store or from the endpoint. Of equal
+// calls at a time one is made, and the others wait for it.
+func (c *client) call(ctx context.Context, req Request, tally *Tally) (got, error) {
+	w, parts, err := shape(req)
+	if err != nil {
+		return got{}, &Error{Code: CodeRejected, Summary: "the request cannot be sent", Detail: clip(plain(err.Error()), maxDetail)}
+	}
+	k := parts.Digest()
+	for {
+		c.mu.Lock()
+		f, busy := c.flights[k]
+		if !busy {
+			f = &flight{done: make(chan struct{})}
+			c.flights[k] = f
+		}
+		c.mu.Unlock()
+		if !busy {
+			return c.lead(ctx, f, k, req, w, tally)
+		}
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			return got{}, interrupted(ctx.Err())
+		}
+		if f.own { // try for ourselves
+			continue
+		}
+		return follow(f, k, tally)
+	}
+}
+
+func follow(f *flight, k [sha256.Size]byte, tally *Tally) (got, error) {
+	if f.err != nil {
+		countFailed(f.err, tally)
+		return got{}, f.err
+	}
+	tally.Cached.Add(1)
+	return got{f.answer, k, true}, nil
+}
+
+func (c *client) lead(ctx context.Context, f *flight, k [sha256.Size]byte, req Request, w wire, tally *Tally) (got, error) {
+	f.err = errors.New("the call was broken off") // if what follows does not return
+	defer func() {
+		c.mu.Lock()
+		delete(c.flights, k)
+		c.mu.Unlock()
+		close(f.done)
+	}()
+	if a, ok := c.stored(k); ok {
+		f.answer, f.err = a, nil
+		tally.Cached.Add(1)
+		return got{a, k, true}, nil
+	}
+	f.answer, f.err = c.fetch(ctx, k, req, w, tally)
+	f.own = f.err != nil && ctx.Err() != nil
+	countFailed(f.err, tally)
+	return got{f.answer, k, false}, f.err
+}
+
+// countFailed counts a call that an endpoint did not answer. One that was not
+// begun, or was called off, has not failed.
+func countFailed(err error, tally *Tally) {
+	var e *Error
+	if !errors.As(err, &e) || e.cause != nil || e.Code == CodeOffline || e.Code == CodeStore {
+		return
+	}
+	tally.Failed.Add(1)
+}
+
+// stored looks an answer up. A value that cannot be read, or that belongs to
+// another call, is none.
+func (c *client) stored(k [sha256.Size]byte) (Answer, bool) {
+	if c.opts.Store == nil {
+		return Answer{}, false
+	}
+	value, ok, err := c.opts.Store.Get(k)
+	if err != nil && c.opts.Notify != nil {
+		c.storeTold.Do(func() {
+			c.opts.Notify("the cache cannot be read; calls are made again", clip(plain(err.Error()), maxDetail))
+		})
+	}
+	if err != nil || !ok {
+		return Answer{}, false
+	}
+	r, err := DecodeRecord(value)
+	if err != nil || r.Key != hex.EncodeToString(k[:]) {
+		return Answer{}, false
+	}
+	return r.Answer, true
+}
+
+// fetch has the endpoint answer, and returns once the answer is durable.
+func (c *client) fetch(ctx context.Context, k [sha256.Size]byte, req Request, w wire, tally *Tally) (Answer, error) {
+	if err := ctx.Err(); err != nil {
+		return Answer{}, interrupted(err)
+	}
+	var a Answer
+	var err error
+	where := string(req.Model.Provider.Type)
+	switch {
+	case req.Model.Provider.Type == spec.ProviderOffline:
+		a, err = c.makeOffline(ctx, req, w, tally)
+	case c.opts.Offline:
+		return Answer{}, &Error{Code: CodeOffline, Fatal: true,
+			Summary: fmt.Sprintf("a call to model %q is not in the cache, and -offline allows no other; build without -offline to make it", clip(plain(req.Model.ID), 100))}
+	default:
+		var e *endpoint
+		if e, err = c.endpointFor(req.Model.Provider); err != nil {
+			return Answer{}, err
+		}
+		where = e.name
+		a, err = e.answer(ctx, w, tally)
+	}
+	if err != nil {
+		return Answer{}, err
+	}
+	count(a, req.Model, tally)
+	rec := Record{
+		Format: recordFormat, Key: hex.EncodeToString(k[:]), Endpoint: where, Purpose: req.Purpose,
+		Sample: req.Sample, Generation: req.Generation, Request: w.body(), Answer: a,
+	}
+	return a, c.keep(k, rec)
+}
+
+func (c *client) makeOffline(ctx context.Context, req Request, w wire, tally *Tally) (Answer, error) {
+	select {
+	case <-c.opts.Stopping:
+		return Answer{}, interrupted(errStopping)
+	default:
+	}
+	tally.InFlight.Add(1)
+	defer tally.InFlight.Add(-1)
+	return c.actor.answerOffline(ctx, req, w.body())
+}
+
+// count adds an answered call to the tally.
+func count(a Answer, m *spec.Model, tally *Tally) {
+	tally.Made.Add(1)
+	tally.InputTokens.Add(int64(a.Usage.InputTokens))
+	tally.OutputTokens.Add(int64(a.Usage.OutputTokens))
+	if m.Price != nil && m.Provider.Type != spec.ProviderOffline {
+		tally.AddCost((float64(a.Usage.InputTokens)*m.Price.Input + float64(a.Usage.OutputTokens)*m.Price.Output) / 1e6)
+	}
+}
+
+// keep stores an answer. One that cannot be stored is not used: the build
+// would go on paying for what it cannot keep.
+func (c *client) keep(k [sha256.Size]byte, r Record) error {
+	if c.opts.Store == nil {
+		return nil
+	}
+	b, err := r.encode()
+	if err == nil {
+		err = c.opts.Store.Put(k, b)
+	}
+	if err != nil {
+		return &Error{Code: CodeStore, Fatal: true, Summary: "an answer cannot be stored in the cache", Detail: clip(plain(err.Error()), maxDetail)}
+	}
+	return nil
+}
+
+// endpointFor is the endpoint of a provider. Provider blocks that agree in
+// address, credentials and limits are one endpoint and share the limits.
+func (c *client) endpointFor(p *spec.Provider) (*endpoint, error) {
+	id := key.New("endpoint")
+	id.AddString("identity", p.Identity())
+	id.AddString("key", p.APIKey.Reveal())
+	id.AddString("organization", p.Organization)
+	for _, name := range slices.Sorted(maps.Keys(p.Headers)) {
+		id.AddString("header."+name, p.Headers[name])
+	}
+	id.AddString("limits", fmt.Sprint(p.Limits, p.Timeout, p.Retries))
+	k := id.Digest()
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e, ok := c.endpoints[k]; ok {
+		return e, nil
+	}
+	e, err := c.newEndpoint(p)
+	if err != nil {
+		return nil, err
+	}
+	c.endpoints[k] = e
+	return e, nil
+}

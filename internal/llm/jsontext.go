@@ -1,0 +1,122 @@
+package llm
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// maxExponent bounds numbers in replies. Validation works on exact fractions,
+// so a number like 1e999999999 would eat all memory.
+const maxExponent = 400
+
+// parseJSON reads exactly one JSON value and gives it without white space. A
+// key that stands twice in an object is refused: readers differ in which of
+// the two counts, and a verdict must not depend on the reader.
+func parseJSON(text string) (json.RawMessage, error) {
+	var b bytes.Buffer
+	if err := json.Compact(&b, []byte(text)); err != nil {
+		return nil, errors.New("it is not one JSON value: " + err.Error())
+	}
+	dec := json.NewDecoder(bytes.NewReader(b.Bytes()))
+	dec.UseNumber()
+	if err := checkValue(dec); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+func checkValue(dec *json.Decoder) error {
+	tok, err := dec.Token()
+	if err != nil {
+		return err
+	}
+	switch tok := tok.(type) {
+	case json.Number:
+		return checkNumber(string(tok))
+	case json.Delim:
+		return checkNested(dec, tok)
+	}
+	return nil
+}
+
+func checkNested(dec *json.Decoder, open json.Delim) error {
+	seen := map[string]bool{}
+	for dec.More() {
+		if open == '{' {
+			tok, err := dec.Token()
+			if err != nil {
+				return err
+			}
+			name, _ := tok.(string)
+			if seen[name] {
+				return fmt.Errorf("the key %.100q stands twice in one object", name)
+			}
+			seen[name] = true
+		}
+		if err := checkValue(dec); err != nil {
+			return err
+		}
+	}
+	_, err := dec.Token() // the closing delimiter
+	return err
+}
+
+func checkNumber(s string) error {
+	_, exp, found := strings.Cut(strings.ToLower(s), "e")
+	n, err := strconv.Atoi(exp)
+	if len(s) > maxExponent || found && (err != nil || n < -maxExponent || n > maxExponent) {
+		return fmt.Errorf("the number %.40s is too long or too large", s)
+	}
+	return nil
+}
+
+// unfence takes a Markdown code fence off that holds the whole text.
+func unfence(text string) string {
+	text = strings.TrimSpace(text)
+	inner, ok := strings.CutPrefix(text, "```")
+	if !ok {
+		return text
+	}
+	inner, ok = strings.CutSuffix(inner, "```")
+	if !ok {
+		return text
+	}
+	if info, rest, ok := strings.Cut(inner, "\n"); ok && !strings.ContainsAny(info, "{[\"") {
+		inner = rest
+	}
+	return strings.TrimSpace(inner)
+}
+
+// maxObjects bounds the search below; text with more is no reply in JSON.
+const maxObjects = 64
+
+// findObjects gives the JSON objects that stand in a text, outermost ones
+// only, in order.
+func findObjects(text string) []string {
+	var found []string
+	for tries := 0; tries < maxObjects; tries++ {
+		start := strings.IndexByte(text, '{')
+		if start < 0 {
+			break
+		}
+		text = text[start:]
+		dec := json.NewDecoder(strings.NewReader(text))
+		var raw json.RawMessage
+		switch err := dec.Decode(&raw); {
+		case err == nil:
+			found = append(found, string(raw))
+			text = text[len(raw):]
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			// An object that never ends: what it holds is no answer.
+			return found
+		default:
+			text = text[1:]
+		}
+	}
+	return found
+}

@@ -1,0 +1,147 @@
+// Package llm turns a model call into an answer: it shapes the request for
+// the endpoint, obeys limits, retries, checks that the reply fits what was
+// asked, asks again with the reason if it does not, and remembers every
+// answer before it is used.
+//
+// It is the only package that imports an OpenAI client, and the only one that
+// sees an API key. It knows nothing of rows, steps or plugins.
+package llm
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/autosafe/autosafe/spec"
+)
+
+// Request is one call as a component asks for it. Which model answers, and
+// with what sampling parameters, is in Model.
+type Request struct {
+	Model *spec.Model
+
+	Purpose  string // generator, agent, environment, judge, reflector, …
+	Messages []Message
+	Tools    []Tool // native tool calls; the reply may be a call or text
+	// Schema, if set, is the JSON Schema that the reply must fit.
+	Schema     json.RawMessage
+	SchemaName string
+	Stop       []string
+
+	Sample     int   // tells repeated equal calls apart
+	Generation int   // raised to buy new samples on purpose
+	Seed       int64 // sent to the endpoint if not 0
+
+	// Facts is what the offline stand-in may know of the case. It is sent to
+	// nobody else and is in no other endpoint's key.
+	Facts json.RawMessage
+}
+
+// Message is one message of a conversation, in OpenAI's roles.
+type Message struct {
+	Role       string     `json:"role"`
+	Content    string     `json:"content"`
+	ToolCalls  []ToolCall `json:"tool_calls,omitempty"`
+	ToolCallID string     `json:"tool_call_id,omitempty"`
+	Name       string     `json:"name,omitempty"`
+}
+
+// ToolCall is a call that the model made.
+type ToolCall struct {
+	ID        string          `json:"id"`
+	Name      string          `json:"name"`
+	Arguments json.RawMessage `json:"arguments"` // an object
+}
+
+// Tool is a function that the model may call.
+type Tool struct {
+	Name        string          `json:"name"`
+	Description string          `json:"description,omitempty"`
+	Parameters  json.RawMessage `json:"parameters"` // JSON Schema
+}
+
+// Reply is a fitting answer.
+type Reply struct {
+	Content      string     `json:"content"`
+	ToolCalls    []ToolCall `json:"tool_calls,omitempty"`
+	FinishReason string     `json:"finish_reason"`
+	Refusal      string     `json:"refusal,omitempty"`
+	// Reasoning is what the model thought aloud, where the endpoint tells it.
+	Reasoning string `json:"reasoning,omitempty"`
+	Model     string `json:"model,omitempty"` // as the endpoint named it
+	Usage     Usage  `json:"usage"`
+
+	// Calls are the keys of the calls that led to this reply, the unfit ones
+	// included, in order: lowercase hex.
+	Calls []string `json:"-"`
+	// Cached says that every one of them was answered from the store.
+	Cached bool `json:"-"`
+}
+
+// Usage counts tokens.
+type Usage struct {
+	InputTokens  int `json:"input_tokens"`
+	OutputTokens int `json:"output_tokens"`
+	// Estimated says that the endpoint did not report usage.
+	Estimated bool `json:"estimated,omitempty"`
+}
+
+// Store keeps answers under their key. Put must not return before the answer
+// would survive a crash.
+type Store interface {
+	Get(key [32]byte) (value []byte, ok bool, err error)
+	Put(key [32]byte, value []byte) error
+}
+
+// Client answers calls. It is safe for use by many goroutines.
+type Client interface {
+	// Complete returns a reply that fits the request, or an *Error. Call
+	// counts go to tally, which must not be nil.
+	Complete(ctx context.Context, req Request, tally *Tally) (Reply, error)
+	// Close lets the connections go.
+	Close() error
+}
+
+// Error is a call that gave no usable reply.
+type Error struct {
+	Code    Code
+	Summary string // one line, without secrets or control characters
+	Detail  string // the endpoint's words, or the reason a reply did not fit
+	// Transient says that trying again later may work.
+	Transient bool
+	// Fatal says that every other call to this model will fail likewise (a
+	// bad key, an unknown model): the build must stop and say so.
+	Fatal bool
+	Calls []string // keys of the calls that were answered
+
+	cause error
+}
+
+// Unwrap is the context's error, if that ended the call.
+func (e *Error) Unwrap() error { return e.cause }
+
+func (e *Error) Error() string {
+	if e.Detail == "" {
+		return e.Summary
+	}
+	return e.Summary + ": " + e.Detail
+}
+
+// Code classes failures; rows are counted under it.
+type Code string
+
+// The codes.
+const (
+	CodeInvalidReply Code = "invalid_reply"    // did not fit, however often it was asked for
+	CodeTruncated    Code = "truncated"        // cut off at the token limit
+	CodeRefused      Code = "refused"          // the model or a content filter refused
+	CodeContext      Code = "context_too_long" // the request is longer than the model takes
+	CodeUnauthorized Code = "unauthorized"     // 401, 403
+	CodeNotFound     Code = "model_not_found"  // 404
+	CodeRejected     Code = "rejected"         // another 4xx: the request is wrong
+	CodeRateLimited  Code = "rate_limited"     // 429 after all retries
+	CodeUnavailable  Code = "unavailable"      // 5xx or transport after all retries
+	CodeTimeout      Code = "timeout"          // no answer in time after all retries
+	CodeInterrupted  Code = "interrupted"      // the build is stopping
+	CodeOffline      Code = "not_cached"       // -offline, and the call is not in the cache
+	CodeStore        Code = "cache_failed"     // the answer could not be stored
+)

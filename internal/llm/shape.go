@@ -1,0 +1,318 @@
+package llm
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/autosafe/autosafe/internal/key"
+	"github.com/autosafe/autosafe/internal/llm/offline"
+	"github.com/autosafe/autosafe/spec"
+)
+
+// callTag starts the key of every call. Raising its number buys every call
+// again: do so only if a part changes its meaning.
+const callTag = "autosafe.call/1"
+
+// field is one top-level field of a request body.
+type field struct {
+	name  string
+	value json.RawMessage
+}
+
+// wire is the body of a chat completion request, field by field. The same
+// fields are the parts of the call's key, so what is sent and what is keyed
+// cannot drift apart.
+type wire []field
+
+func (w wire) body() []byte {
+	var b bytes.Buffer
+	for i, f := range w {
+		if i == 0 {
+			b.WriteByte('{')
+		} else {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, "%q:", f.name)
+		b.Write(f.value)
+	}
+	b.WriteByte('}')
+	return b.Bytes()
+}
+
+func (w wire) has(name string) bool {
+	return slices.ContainsFunc(w, func(f field) bool { return f.name == name })
+}
+
+// shape resolves a request to what will be sent, and to the parts of its key.
+// It is pure. Schemas are sent and keyed in the order they are written in,
+// since models answer in that order; only white space is taken out.
+func shape(req Request) (wire, key.List, error) {
+	m := req.Model
+	s := shaper{}
+	s.add("model", m.ID)
+	s.add("messages", wireMessages(withSchemaText(req)))
+	if tools := s.tools(req.Tools); len(tools) > 0 {
+		s.add("tools", tools)
+	}
+	if format := s.responseFormat(req); format != nil {
+		s.add("response_format", format)
+	}
+	if m.Temperature != nil {
+		s.add("temperature", *m.Temperature)
+	}
+	if m.TopP != nil {
+		s.add("top_p", *m.TopP)
+	}
+	if m.MaxTokens > 0 {
+		s.add(maxTokensField(m), m.MaxTokens)
+	}
+	if stop := union(m.Stop, req.Stop); len(stop) > 0 {
+		s.add("stop", stop)
+	}
+	if m.FrequencyPen != nil {
+		s.add("frequency_penalty", *m.FrequencyPen)
+	}
+	if m.PresencePen != nil {
+		s.add("presence_penalty", *m.PresencePen)
+	}
+	if m.ReasoningEffort != "" {
+		s.add("reasoning_effort", m.ReasoningEffort)
+	}
+	if req.Seed != 0 {
+		s.add("seed", req.Seed)
+	}
+	parts := s.keyParts(req)
+	return s.fields, parts, s.err
+}
+
+// KeyOf is the list of parts whose digest is the key of the call that req
+// makes first. It makes no call.
+func KeyOf(req Request) (key.List, error) {
+	_, parts, err := shape(req)
+	return parts, err
+}
+
+// shaper collects fields and the first error.
+type shaper struct {
+	fields wire
+	err    error
+}
+
+func (s *shaper) add(name string, v any) {
+	b, err := compact(v)
+	if err != nil && s.err == nil {
+		s.err = fmt.Errorf("%s: %w", name, err)
+	}
+	s.fields = append(s.fields, field{name, b})
+}
+
+func (s *shaper) keyParts(req Request) key.List {
+	parts := key.New(callTag)
+	parts.AddString("endpoint", req.Model.Provider.Identity())
+	for _, f := range s.fields {
+		parts.Add(f.name, f.value)
+	}
+	parts.AddInt("sample", int64(req.Sample))
+	parts.AddInt("generation", int64(req.Generation))
+	if req.Model.Provider.Type != spec.ProviderOffline {
+		return parts
+	}
+	parts.AddString("offline.version", offline.Version)
+	parts.AddString("offline.purpose", req.Purpose)
+	facts, err := canonical(req.Facts)
+	if err != nil && s.err == nil {
+		s.err = fmt.Errorf("facts: %w", err)
+	}
+	parts.Add("offline.facts", facts)
+	return parts
+}
+
+// maxTokensField: reasoning models refuse max_tokens, many other endpoints do
+// not know max_completion_tokens.
+func maxTokensField(m *spec.Model) string {
+	id := m.ID[strings.LastIndexByte(m.ID, '/')+1:]
+	reasoning := m.ReasoningEffort != ""
+	for _, prefix := range []string{"o1", "o3", "o4", "gpt-5"} {
+		reasoning = reasoning || strings.HasPrefix(id, prefix)
+	}
+	if reasoning {
+		return "max_completion_tokens"
+	}
+	return "max_tokens"
+}
+
+type wireMessage struct {
+	Role       string         `json:"role"`
+	Content    *string        `json:"content"`
+	ToolCalls  []wireToolCall `json:"tool_calls,omitempty"`
+	ToolCallID string         `json:"tool_call_id,omitempty"`
+	Name       string         `json:"name,omitempty"`
+}
+
+type wireToolCall struct {
+	ID       string       `json:"id"`
+	Type     string       `json:"type"`
+	Function wireFunction `json:"function"`
+}
+
+type wireFunction struct {
+	Name      string `json:"name"`
+	Arguments string `json:"arguments"` // JSON as text
+}
+
+func wireMessages(messages []Message) []wireMessage {
+	out := make([]wireMessage, len(messages))
+	for i, m := range messages {
+		w := wireMessage{Role: m.Role, ToolCallID: m.ToolCallID, Name: m.Name}
+		// null is allowed beside tool calls alone; elsewhere endpoints insist
+		// on a string, were it empty.
+		if m.Content != "" || len(m.ToolCalls) == 0 {
+			w.Content = &messages[i].Content
+		}
+		for _, c := range m.ToolCalls {
+			args := string(c.Arguments)
+			if args == "" {
+				args = "{}"
+			}
+			w.ToolCalls = append(w.ToolCalls, wireToolCall{c.ID, "function", wireFunction{c.Name, args}})
+		}
+		out[i] = w
+	}
+	return out
+}
+
+type wireTool struct {
+	Type     string       `json:"type"`
+	Function wireToolSpec `json:"function"`
+}
+
+type wireToolSpec struct {
+	Name        string          `json:"name"`
+	Description string          `json:"description,omitempty"`
+	Parameters  json.RawMessage `json:"parameters"`
+}
+
+func (s *shaper) tools(tools []Tool) []wireTool {
+	var out []wireTool
+	for _, t := range tools {
+		params := t.Parameters
+		if len(bytes.TrimSpace(params)) == 0 {
+			params = json.RawMessage(`{"type":"object","properties":{}}`)
+		}
+		if !json.Valid(params) && s.err == nil {
+			s.err = fmt.Errorf("the parameters of tool %q are not JSON", t.Name)
+		}
+		out = append(out, wireTool{"function", wireToolSpec{t.Name, t.Description, params}})
+	}
+	return out
+}
+
+type wireFormat struct {
+	Type       string          `json:"type"`
+	JSONSchema *wireJSONSchema `json:"json_schema,omitempty"`
+}
+
+type wireJSONSchema struct {
+	Name   string          `json:"name"`
+	Schema json.RawMessage `json:"schema"`
+	Strict bool            `json:"strict"`
+}
+
+func (s *shaper) responseFormat(req Request) *wireFormat {
+	if req.Schema == nil {
+		return nil
+	}
+	if !json.Valid(req.Schema) && s.err == nil {
+		s.err = fmt.Errorf("the reply's schema is not JSON")
+	}
+	switch structured(req.Model) {
+	case spec.StructuredText:
+		return nil
+	case spec.StructuredObject:
+		return &wireFormat{Type: "json_object"}
+	}
+	return &wireFormat{"json_schema", &wireJSONSchema{schemaName(req.SchemaName), req.Schema, strictable(req.Schema)}}
+}
+
+// structured is how JSON is had from a model. The offline model reads the
+// schema itself.
+func structured(m *spec.Model) spec.Structured {
+	if m.Structured == "" || m.Provider.Type == spec.ProviderOffline {
+		return spec.StructuredSchema
+	}
+	return m.Structured
+}
+
+// schemaName keeps the letters that endpoints allow in a schema's name.
+func schemaName(name string) string {
+	name = strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '_', r == '-':
+			return r
+		}
+		return '_'
+	}, name)
+	if name == "" {
+		return "reply"
+	}
+	return name[:min(len(name), 64)]
+}
+
+// withSchemaText adds the schema to the prompt where the endpoint does not
+// take it by itself. It joins a system message that stands first, since many
+// chat templates take only one, and only there.
+func withSchemaText(req Request) []Message {
+	if req.Schema == nil || structured(req.Model) == spec.StructuredSchema {
+		return req.Messages
+	}
+	schema, err := compact(req.Schema)
+	if err != nil { // reported by responseFormat
+		return req.Messages
+	}
+	text := "Reply with one JSON object that fits this JSON Schema, and with nothing else:\n" + string(schema)
+	if len(req.Messages) > 0 && req.Messages[0].Role == "system" {
+		first := req.Messages[0]
+		first.Content += "\n\n" + text
+		return append([]Message{first}, req.Messages[1:]...)
+	}
+	return append([]Message{{Role: "system", Content: text}}, req.Messages...)
+}
+
+// union is a and then what b adds.
+func union(a, b []string) []string {
+	out := slices.Clone(a)
+	for _, s := range b {
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// compact is v as JSON without white space and without HTML escapes.
+func compact(v any) (json.RawMessage, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// canonical is JSON with sorted keys; nothing stays nothing.
+func canonical(raw json.RawMessage) (json.RawMessage, error) {
+	if len(bytes.TrimSpace(raw)) == 0 {
+		return nil, nil
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	var v any
+	if err := dec.Decode(&v); err != nil {
+		return nil, err
+	}
+	return compact(v)
+}

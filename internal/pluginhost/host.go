@@ -1,0 +1,185 @@
+// Package pluginhost runs components out of process. It finds plugin
+// binaries, asks them once what they can do, starts one process for each
+// binary that a build needs, moves rows to it and back in batches, holds what
+// comes back to what was declared, and answers the plugins' model calls.
+//
+// It decides nothing about rows, caches no results and knows no recipe
+// syntax. Nothing secret goes to a plugin: no environment, no endpoint, no
+// key.
+package pluginhost
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/autosafe/autosafe/cache"
+	"github.com/autosafe/autosafe/internal/engine"
+	"github.com/autosafe/autosafe/internal/llm"
+	"github.com/autosafe/autosafe/plugins/sdk"
+	"github.com/autosafe/autosafe/spec/schema"
+)
+
+// BuiltinSource is the PluginRef.Source of the built-in plugin.
+const BuiltinSource = "builtin"
+
+// ServeArgument is the argument with which autosafe starts itself as the
+// built-in plugin.
+const ServeArgument = "plugin-serve"
+
+// Options say where plugins are and who answers their model calls.
+type Options struct {
+	// Builtin is the plugin compiled in. It is described and validated in
+	// this process and run by SelfPath.
+	Builtin  sdk.Plugin
+	SelfPath string // the autosafe binary
+
+	Dirs   []string     // folders to look for plugins in, first match first
+	Store  *cache.Store // keeps descriptions; nil: only this Host does
+	Models llm.Client   // nil where no component will run
+	// Version of autosafe, told to plugins.
+	Version string
+	// Log gets plugins' log lines, made harmless for terminals. It may be nil
+	// and is used by one goroutine at a time.
+	Log io.Writer
+
+	// StartTimeout is how long a process may take to be ready; by default
+	// 30 s.
+	StartTimeout time.Duration
+	// StallTimeout ends a run that owes results and has neither sent
+	// anything nor called a model for so long; by default 15 min.
+	StallTimeout time.Duration
+}
+
+// Host runs plugins. It is safe for use by many goroutines.
+type Host struct {
+	opts    Options
+	log     *lineLog
+	starter *starter
+	started atomic.Int64
+
+	mu        sync.Mutex
+	closed    bool
+	processes map[string]*process // by binary
+	memo      map[cache.Digest][]byte
+	described map[string]*description // by binary
+}
+
+// New makes a Host. It starts nothing.
+func New(opts Options) *Host {
+	if opts.StartTimeout <= 0 {
+		opts.StartTimeout = 30 * time.Second
+	}
+	if opts.StallTimeout <= 0 {
+		opts.StallTimeout = 15 * time.Minute
+	}
+	return &Host{
+		opts: opts, log: &lineLog{out: opts.Log}, starter: newStarter(),
+		processes: map[string]*process{},
+		memo:      map[cache.Digest][]byte{},
+		described: map[string]*description{},
+	}
+}
+
+// Started counts the processes started so far.
+func (h *Host) Started() int { return int(h.started.Load()) }
+
+var errClosed = errors.New("the plugin host is closed")
+
+// Start begins one run of a component. The errors are *engine.RunError.
+func (h *Host) Start(ctx context.Context, spec engine.RunSpec) (engine.Run, error) {
+	desc, err := h.describe(ctx, spec.Plugin)
+	if err != nil {
+		return nil, runError("plugin_unusable", "the plugin cannot be used", err)
+	}
+	comp, ok := desc.component(spec.Role, spec.Component)
+	if !ok {
+		return nil, &engine.RunError{
+			Code: "unknown_component", Summary: "the plugin does not have this component",
+			Detail: string(spec.Role) + " " + spec.Component,
+		}
+	}
+	p, err := h.process(ctx, spec.Plugin)
+	if err != nil {
+		return nil, runError("plugin_start_failed", "the plugin cannot be started", err)
+	}
+	r, err := newRun(ctx, h, p, comp, spec)
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// runError makes a RunError, unless err is one.
+func runError(code, summary string, err error) *engine.RunError {
+	var e *engine.RunError
+	if errors.As(err, &e) {
+		return e
+	}
+	return &engine.RunError{Code: code, Summary: summary, Detail: cleanText(err.Error(), maxDetail)}
+}
+
+// process gives the process of a binary and starts it if need be. Callers at
+// the same time share one start.
+func (h *Host) process(ctx context.Context, ref pluginRef) (*process, error) {
+	h.mu.Lock()
+	if h.closed {
+		h.mu.Unlock()
+		return nil, errClosed
+	}
+	key := processKey(ref)
+	p := h.processes[key]
+	if p == nil || p.over() {
+		p = newProcess(h, ref)
+		h.processes[key] = p
+		h.started.Add(1)
+		go p.launch()
+	}
+	h.mu.Unlock()
+	select {
+	case <-p.ready:
+		return p, p.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Close ends every process and every run. It may be called twice.
+func (h *Host) Close() error {
+	h.mu.Lock()
+	list := make([]*process, 0, len(h.processes))
+	for _, p := range h.processes {
+		list = append(list, p)
+	}
+	first := !h.closed
+	h.closed = true
+	h.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, p := range list {
+		wg.Go(p.stop)
+	}
+	wg.Wait()
+	if first {
+		h.starter.close()
+	}
+	return nil
+}
+
+func (h *Host) isClosed() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.closed
+}
+
+// component finds a component in a description.
+func (d *description) component(role schema.Role, name string) (*schema.Component, bool) {
+	for i := range d.components {
+		if c := &d.components[i]; c.Role == role && c.Name == name {
+			return c, true
+		}
+	}
+	return nil, false
+}

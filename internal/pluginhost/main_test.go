@@ -1,0 +1,326 @@
+package pluginhost
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/autosafe/autosafe/internal/engine"
+	"github.com/autosafe/autosafe/internal/llm"
+	"github.com/autosafe/autosafe/plugins/sdk"
+	"github.com/autosafe/autosafe/plugins/sdk/transport"
+	"github.com/autosafe/autosafe/spec"
+	"github.com/autosafe/autosafe/spec/schema"
+)
+
+// hostMode makes the test binary a host that waits to be killed.
+const hostMode = "PLUGINHOST_TEST_HOST"
+
+// TestMain makes the test binary the plugins too: started by a Host, it
+// serves the plugin that its name or its argument says.
+func TestMain(m *testing.M) {
+	switch {
+	case os.Getenv(transport.Handshake().MagicCookieKey) != "":
+		servePlugin(filepath.Base(os.Args[0]))
+	case os.Getenv(hostMode) != "":
+		os.Exit(beHost())
+	default:
+		os.Exit(m.Run())
+	}
+}
+
+func servePlugin(name string) {
+	switch {
+	case len(os.Args) > 1 && os.Args[1] == ServeArgument:
+		sdk.Serve(builtinPlugin())
+	case strings.HasPrefix(name, binaryPrefix+"liar"):
+		serveLiar()
+	case strings.HasPrefix(name, binaryPrefix+"chatty"):
+		fmt.Println("hello, is this the handshake?")
+		sdk.Serve(acmePlugin())
+	case strings.HasPrefix(name, binaryPrefix+"slow"):
+		time.Sleep(time.Hour)
+	case strings.HasPrefix(name, binaryPrefix+"stillborn"):
+		fmt.Fprintln(os.Stderr, "no licence \x1b[31mfound")
+		os.Exit(7)
+	default:
+		sdk.Serve(acmePlugin())
+	}
+}
+
+type echoConfig struct {
+	Prefix string    `hcl:"prefix,optional" doc:"Put before the text."`
+	Model  sdk.Model `hcl:"model,optional"`
+	Limit  int       `hcl:"limit,optional" max:"10"`
+	Token  string    `hcl:"token,optional" flags:"sensitive,volatile"`
+}
+
+func (c echoConfig) Validate(p *sdk.Problems) {
+	if c.Prefix == "bad" {
+		p.Attr("prefix").Errorf("Unknown prefix", "The prefix %q is not known.", c.Prefix)
+	}
+}
+
+type textIn struct {
+	Text string `json:"text"`
+}
+
+type textOut struct {
+	Echo string `json:"echo"`
+}
+
+type env struct {
+	Environ []string `json:"environ"`
+	Args    []string `json:"args"`
+	PID     int      `json:"pid"`
+}
+
+func echo(_ context.Context, cfg echoConfig, in textIn, _ *sdk.Call) ([]textOut, error) {
+	switch in.Text {
+	case "drop":
+		return nil, sdk.Drop("not wanted")
+	case "fail":
+		return nil, sdk.Fail("refused", "the \x1b[31mdetail")
+	case "panic":
+		panic("boom")
+	case "none":
+		return nil, nil
+	}
+	return []textOut{{cfg.Prefix + in.Text}}, nil
+}
+
+func ask(ctx context.Context, cfg echoConfig, in textIn, call *sdk.Call) ([]textOut, error) {
+	var out struct {
+		Answer string `json:"answer"`
+	}
+	err := call.JSON(ctx, cfg.Model, sdk.Request{Purpose: "judge", Messages: []sdk.Message{sdk.User(in.Text)}}, &out)
+	return []textOut{{out.Answer}}, err
+}
+
+// builtinPlugin has a component for each way to behave.
+func builtinPlugin() sdk.Plugin {
+	return sdk.Plugin{
+		Name: BuiltinSource, Version: "0.1.0",
+		ThreatSources: map[string]sdk.Component{
+			"count": sdk.Source(func(_ context.Context, cfg countConfig, emit func(textIn) error) error {
+				for i := range cfg.N {
+					if err := emit(textIn{fmt.Sprint(i)}); err != nil {
+						return err
+					}
+				}
+				if cfg.Fail {
+					return sdk.Fail("no_source", "the well is dry")
+				}
+				return nil
+			}),
+		},
+		Simulators: map[string]sdk.Component{
+			"echo": sdk.Rows(echo, sdk.Behavior("1")),
+			"ask":  sdk.Rows(ask),
+			"environ": sdk.Rows(func(context.Context, struct{}, textIn, *sdk.Call) ([]env, error) {
+				return []env{{os.Environ(), os.Args, os.Getpid()}}, nil
+			}),
+			"die": sdk.Rows(func(_ context.Context, _ struct{}, in textIn, _ *sdk.Call) ([]textOut, error) {
+				if in.Text == "die" {
+					fmt.Fprintln(os.Stderr, "the disk is on \x1b[31mfire")
+					time.Sleep(50 * time.Millisecond) // the line goes through the SDK's own pipe
+					os.Exit(3)
+				}
+				return []textOut{{in.Text}}, nil
+			}),
+			"hang": sdk.Rows(func(context.Context, struct{}, textIn, *sdk.Call) ([]textOut, error) {
+				select {} // and does not look at its context
+			}),
+			"flood": sdk.Rows(func(_ context.Context, _ struct{}, in textIn, _ *sdk.Call) ([]textOut, error) {
+				out := make([]textOut, 200)
+				for i := range out {
+					out[i].Echo = strings.Repeat("x", 10_000)
+				}
+				return out, nil
+			}),
+			"huge": sdk.Rows(func(_ context.Context, _ struct{}, in textIn, _ *sdk.Call) ([]textOut, error) {
+				if in.Text == "huge" {
+					return []textOut{{strings.Repeat("x", transport.MaxRow)}}, nil
+				}
+				return []textOut{{in.Text}}, nil
+			}),
+			"print": sdk.Rows(func(_ context.Context, _ struct{}, in textIn, _ *sdk.Call) ([]textOut, error) {
+				fmt.Println("to standard output", in.Text)
+				long := append([]byte(strings.Repeat("y", 200_000)), '\n')
+				if _, err := syscall.Write(1, long); err != nil { // past the SDK
+					return nil, err
+				}
+				return []textOut{{in.Text}}, nil
+			}),
+		},
+		Outputs: map[string]sdk.Component{
+			"lines": sdk.Sink(writeLines),
+		},
+	}
+}
+
+type countConfig struct {
+	N    int  `hcl:"n"`
+	Fail bool `hcl:"fail,optional"`
+}
+
+func writeLines(_ context.Context, _ struct{}, rows *sdk.RowReader, out *sdk.Dir) error {
+	f, err := out.Create("sub/all.jsonl", "application/jsonl")
+	if err != nil {
+		return err
+	}
+	for n := 0; ; {
+		row, err := rows.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if strings.Contains(string(row.Row), "skip") {
+			out.SkipRow("no place for it")
+			continue
+		}
+		if _, err := fmt.Fprintf(f, "%s %s\n", row.Split, row.Row); err != nil {
+			return err
+		}
+		n++
+		f.SetRows(n)
+	}
+}
+
+// acmePlugin is a third party's.
+func acmePlugin() sdk.Plugin {
+	return sdk.Plugin{
+		Name: "github.com/acme/autosafe-plugin-acme", Version: "1.2.0",
+		Simulators: map[string]sdk.Component{"echo": sdk.Rows(echo), "": sdk.Rows(echo, sdk.Doc("The plugin's own name."))},
+	}
+}
+
+// newHost makes a host that runs this test binary, and closes it.
+func newHost(t testing.TB, change func(*Options)) *Host {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts := Options{Builtin: builtinPlugin(), SelfPath: self, Version: "0.1.0", Log: io.Discard}
+	if change != nil {
+		change(&opts)
+	}
+	h := New(opts)
+	t.Cleanup(func() {
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return h
+}
+
+// specOf describes a run of a built-in component.
+func specOf(role schema.Role, component, config string) engine.RunSpec {
+	return engine.RunSpec{
+		Address: string(role) + "." + component + ".test", Plugin: spec.PluginRef{Source: BuiltinSource},
+		Role: role, Component: component, Config: []byte(config),
+	}
+}
+
+// texts makes tasks of texts.
+func texts(list ...string) []engine.Task {
+	out := make([]engine.Task, len(list))
+	for i, s := range list {
+		out[i] = engine.Task{Seq: uint64(i), Row: fmt.Appendf(nil, `{"text":%q}`, s), Seed: int64(i)}
+	}
+	return out
+}
+
+// outcome is all that a run gave.
+type outcome struct {
+	results   map[uint64]engine.Result
+	order     []uint64
+	artifacts []engine.Artifact
+	calls     engine.CallCounts
+	err       error // nil after io.EOF
+}
+
+// runAll runs a component over tasks to the end, with a limit of time.
+func runAll(t testing.TB, h *Host, s engine.RunSpec, tasks []engine.Task) outcome {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	run, err := h.Start(ctx, s)
+	if err != nil {
+		return outcome{err: err}
+	}
+	defer func() {
+		if err := run.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
+		if run.Send(tasks) == nil {
+			_ = run.CloseSend() // Recv tells
+		}
+	})
+	out := outcome{results: map[uint64]engine.Result{}}
+	for {
+		ev, err := run.Recv()
+		if errors.Is(err, io.EOF) {
+			out.calls = run.Counts()
+			return out
+		}
+		if err != nil {
+			out.err = err
+			return out
+		}
+		for _, r := range ev.Results {
+			out.results[r.Seq] = r
+			out.order = append(out.order, r.Seq)
+		}
+		if ev.Artifact != nil {
+			out.artifacts = append(out.artifacts, *ev.Artifact)
+		}
+	}
+}
+
+// fakeModels answers every call with a function.
+type fakeModels func(ctx context.Context, req llm.Request, tally *llm.Tally) (llm.Reply, error)
+
+func (f fakeModels) Complete(ctx context.Context, req llm.Request, tally *llm.Tally) (llm.Reply, error) {
+	return f(ctx, req, tally)
+}
+func (fakeModels) Close() error { return nil }
+
+// wantRunError gives the RunError with the code.
+func wantRunError(t *testing.T, err error, code string) *engine.RunError {
+	t.Helper()
+	var e *engine.RunError
+	if !errors.As(err, &e) {
+		t.Fatalf("error is %T %v, want a RunError %s", err, err, code)
+	}
+	if e.Code != code {
+		t.Fatalf("error has code %s, want %s: %v", e.Code, code, e)
+	}
+	return e
+}
+
+// gone waits for a process to be gone.
+func gone(pid int) bool {
+	for range 300 {
+		if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			return true
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return false
+}

@@ -1,0 +1,185 @@
+package pluginhost
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
+	"github.com/hashicorp/go-plugin/runner"
+	"google.golang.org/grpc"
+
+	"github.com/autosafe/autosafe/internal/engine"
+	"github.com/autosafe/autosafe/plugins/sdk/pluginpb"
+	"github.com/autosafe/autosafe/plugins/sdk/transport"
+	"github.com/autosafe/autosafe/spec"
+)
+
+type pluginRef = spec.PluginRef
+
+// processKey tells binaries apart.
+func processKey(ref pluginRef) string { return ref.Path + "\x00" + ref.Digest }
+
+// process is a plugin's process, shared by all runs of its components.
+type process struct {
+	host   *Host
+	name   string // for messages
+	path   string
+	args   []string
+	digest string // hex; empty: not checked
+	output *output
+
+	ready  chan struct{} // closed when err or conn is set
+	err    error
+	config *plugin.ClientConfig
+	client *plugin.Client
+	child  *child
+	conn   connection
+	tls    *tls.Config
+
+	stopOnce sync.Once
+}
+
+// connection is what go-plugin dispenses.
+type connection struct {
+	plugin pluginpb.PluginClient
+	broker *plugin.GRPCBroker
+}
+
+func newProcess(h *Host, ref pluginRef) *process {
+	p := &process{host: h, name: ref.Name, path: ref.Path, digest: ref.Digest, ready: make(chan struct{})}
+	if ref.Path == "" {
+		p.name, p.path, p.args = BuiltinSource, h.opts.SelfPath, []string{ServeArgument}
+	}
+	if p.name == "" {
+		p.name = filepath.Base(p.path)
+	}
+	p.output = &output{log: h.log, name: cleanLine(p.name, maxReason)}
+	p.child = newChild(p.path, p.args, p.digest, h.starter)
+	p.config = &plugin.ClientConfig{
+		HandshakeConfig: transport.Handshake(),
+		VersionedPlugins: map[int]plugin.PluginSet{
+			transport.Major: {transport.PluginName: dispenser{}},
+		},
+		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (runner.Runner, error) {
+			p.child.env = cmd.Env
+			return p.child, nil
+		},
+		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
+		GRPCDialOptions:  transport.DialOptions(),
+		AutoMTLS:         true,
+		SkipHostEnv:      true,
+		StartTimeout:     h.opts.StartTimeout,
+		Logger:           hclog.NewNullLogger(),
+		Stderr:           p.output,
+		SyncStdout:       p.output,
+		SyncStderr:       p.output,
+	}
+	p.client = plugin.NewClient(p.config)
+	return p
+}
+
+// over says that the process cannot take another run.
+func (p *process) over() bool {
+	select {
+	case <-p.ready:
+	default:
+		return false
+	}
+	return p.err != nil || p.dead()
+}
+
+func (p *process) dead() bool {
+	select {
+	case <-p.child.exited:
+		return true
+	default:
+		return false
+	}
+}
+
+// launch starts the process and connects to it.
+func (p *process) launch() {
+	defer close(p.ready)
+	if p.path == "" {
+		p.err = errors.New("the path of the autosafe binary is not known")
+		return
+	}
+	if err := p.connect(); err != nil {
+		p.stop()
+		p.err = p.startError(err)
+		return
+	}
+	p.tls = p.config.TLSConfig
+}
+
+func (p *process) connect() error {
+	proto, err := p.client.Client()
+	if err != nil {
+		return err
+	}
+	raw, err := proto.Dispense(transport.PluginName)
+	if err != nil {
+		return err
+	}
+	conn, ok := raw.(connection)
+	if !ok {
+		return fmt.Errorf("unexpected client %T", raw)
+	}
+	p.conn = conn
+	return nil
+}
+
+func (p *process) startError(err error) error {
+	detail := fmt.Sprintf("%s: %s", p.path, err)
+	if words := p.output.last(); words != "" {
+		detail += "\nIts last words:\n" + words
+	}
+	return &engine.RunError{Code: "plugin_start_failed", Summary: "the plugin cannot be started", Detail: cleanText(detail, maxDetail)}
+}
+
+// crash says how the process died.
+func (p *process) crash() *engine.RunError {
+	detail := fmt.Sprintf("%s %s.", p.name, p.child.state())
+	if words := p.output.last(); words != "" {
+		detail += " Its last words:\n" + words
+	}
+	return &engine.RunError{Code: "plugin_crashed", Summary: "the plugin's process died", Detail: cleanText(detail, maxDetail)}
+}
+
+// grace is how long a process may take to end by itself.
+const grace = 2 * time.Second
+
+// stop ends the process, by force if it must, and returns when it is gone.
+func (p *process) stop() {
+	p.stopOnce.Do(func() {
+		p.child.hangUp()
+		wait := grace
+		select {
+		case <-p.ready:
+		default:
+			wait = 0 // it is still starting
+		}
+		force := time.AfterFunc(wait, p.child.kill)
+		defer force.Stop()
+		p.client.Kill()
+		p.child.kill()
+	})
+}
+
+// dispenser makes the client side of the plugin.
+type dispenser struct{ plugin.NetRPCUnsupportedPlugin }
+
+func (dispenser) GRPCServer(*plugin.GRPCBroker, *grpc.Server) error {
+	return errors.New("this end calls")
+}
+
+func (dispenser) GRPCClient(_ context.Context, broker *plugin.GRPCBroker, conn *grpc.ClientConn) (any, error) {
+	return connection{plugin: pluginpb.NewPluginClient(conn), broker: broker}, nil
+}

@@ -1,0 +1,201 @@
+package pluginhost
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/autosafe/autosafe/internal/engine"
+	"github.com/autosafe/autosafe/plugins/sdk/pluginpb"
+	"github.com/autosafe/autosafe/spec/schema"
+)
+
+// receive reads the stream to its end.
+func (r *run) receive() {
+	defer close(r.done)
+	r.err = r.finish(r.read())
+}
+
+// ending is what a plugin says before it ends a run.
+type ending struct {
+	diags   []schema.Diagnostic
+	failure *pluginpb.RowError
+}
+
+// read hands on what comes until the stream ends.
+func (r *run) read() (ending, error) {
+	var end ending
+	for {
+		msg, err := r.stream.Recv()
+		if err != nil {
+			return end, err
+		}
+		r.touch()
+		var ev engine.RunEvent
+		switch m := msg.GetMessage().(type) {
+		case *pluginpb.RunResponse_Results:
+			ev.Results, err = r.results(m.Results.GetResults())
+		case *pluginpb.RunResponse_Artifact:
+			ev.Artifact, err = r.artifact(m.Artifact)
+		case *pluginpb.RunResponse_Diagnostic:
+			end.diags = append(end.diags, readDiagnostic(m.Diagnostic))
+			continue
+		case *pluginpb.RunResponse_Failure:
+			end.failure = m.Failure
+			continue
+		default:
+			continue // of a later minor version
+		}
+		if err != nil {
+			return end, err
+		}
+		if !r.deliver(ev) {
+			return end, r.ctx.Err()
+		}
+	}
+}
+
+// finish says how the run ended. It also ends what is left of it.
+func (r *run) finish(end ending, err error) error {
+	defer r.cancel()
+	r.mu.Lock()
+	fatal, owed, closed := r.fatal, len(r.tasks), r.closed
+	r.mu.Unlock()
+	var e *engine.RunError
+	switch {
+	case fatal != nil:
+		return fatal
+	case errors.As(err, &e):
+		return e
+	case r.parent.Err() != nil:
+		return r.parent.Err()
+	case len(end.diags) > 0:
+		return refused(end.diags)
+	case end.failure != nil:
+		f := readError(end.failure)
+		return &engine.RunError{Code: f.Code, Summary: f.Summary, Detail: f.Detail}
+	case errors.Is(err, io.EOF) && owed > 0:
+		return badResult("the plugin ended without an answer to every row", fmt.Sprintf("%d rows are without one.", owed))
+	case errors.Is(err, io.EOF) && !closed && r.spec.Role != schema.ThreatSource:
+		return badResult("the plugin ended before it had seen every row", "")
+	case errors.Is(err, io.EOF):
+		return io.EOF
+	case r.ctx.Err() != nil:
+		return r.ctx.Err() // by Close
+	}
+	return r.process.callError(err)
+}
+
+// refused is a configuration that the component will not run with.
+func refused(diags []schema.Diagnostic) *engine.RunError {
+	e := &engine.RunError{Code: "config_refused", Diagnostics: diags}
+	for _, d := range diags {
+		if !d.Warning {
+			e.Summary, e.Detail = d.Summary, d.Detail
+			return e
+		}
+	}
+	e.Summary = "the plugin ended the run"
+	return e
+}
+
+func badResult(summary, detail string) *engine.RunError {
+	return &engine.RunError{Code: "bad_result", Summary: summary, Detail: detail}
+}
+
+// results checks a batch. A breach of the protocol ends the run; a row that
+// is not what was declared fails that row.
+func (r *run) results(list []*pluginpb.Result) ([]engine.Result, error) {
+	out := make([]engine.Result, 0, len(list))
+	r.mu.Lock()
+	for _, m := range list {
+		res := engine.Result{Seq: m.GetSeq()}
+		if r.spec.Role == schema.ThreatSource {
+			if m.GetSeq() != r.next {
+				r.mu.Unlock()
+				return nil, badResult("the plugin numbers its rows wrongly", fmt.Sprintf("Row %d came where %d was due.", m.GetSeq(), r.next))
+			}
+			r.next++
+		} else {
+			t := r.tasks[m.GetSeq()]
+			if t == nil {
+				r.mu.Unlock()
+				return nil, badResult("the plugin answered a row that it was not given or had answered", fmt.Sprintf("The row is number %d.", m.GetSeq()))
+			}
+			delete(r.tasks, m.GetSeq())
+			res.Calls = t.calls
+		}
+		out = append(out, res)
+	}
+	r.mu.Unlock()
+	for i, m := range list {
+		r.fill(&out[i], m)
+	}
+	return out, nil
+}
+
+// fill takes a result's content over.
+func (r *run) fill(res *engine.Result, m *pluginpb.Result) {
+	switch {
+	case m.GetError() != nil:
+		res.Err = readError(m.GetError())
+		return
+	case m.GetDropped() != "":
+		res.Dropped = cleanLine(m.GetDropped(), maxReason)
+		return
+	case r.spec.Role == schema.Output && len(m.GetRows()) > 0:
+		res.Err = &engine.RowError{Code: "bad_result", Summary: "the plugin gave rows where an output gives none"}
+		return
+	}
+	for _, row := range m.GetRows() {
+		if err := r.columns.check(row); err != nil {
+			res.Err = &engine.RowError{Code: "bad_result", Summary: "the plugin gave a row that is not what it declares", Detail: err.Error()}
+			return
+		}
+	}
+	res.Rows = m.GetRows()
+}
+
+// readError takes a plugin's error over, made harmless.
+func readError(m *pluginpb.RowError) *engine.RowError {
+	e := &engine.RowError{
+		Code: m.GetCode(), Summary: cleanLine(m.GetSummary(), maxReason),
+		Detail: cleanText(m.GetDetail(), maxDetail), Transient: m.GetTransient(),
+	}
+	if !codeForm().MatchString(e.Code) {
+		e.Code = "error"
+	}
+	if e.Summary == "" {
+		e.Summary = strings.ReplaceAll(e.Code, "_", " ")
+	}
+	return e
+}
+
+// codeForm is what codes look like: rows are counted under them.
+func codeForm() *regexp.Regexp { return regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`) }
+
+// artifact checks that the file is there, below the folder that it was to be
+// written to.
+func (r *run) artifact(m *pluginpb.Artifact) (*engine.Artifact, error) {
+	name := m.GetPath()
+	if r.spec.Role != schema.Output || r.spec.WorkDir == "" {
+		return nil, badResult("the plugin reported a file, but it is no output", "")
+	}
+	if !filepath.IsLocal(filepath.FromSlash(name)) || strings.ContainsAny(name, "\\:\x00") {
+		return nil, badResult("the plugin reported a file outside its folder", cleanLine(name, maxReason))
+	}
+	root, err := os.OpenRoot(r.spec.WorkDir)
+	if err != nil {
+		return nil, runError("output_failed", "the output's folder cannot be read", err)
+	}
+	defer func() { _ = root.Close() }()
+	info, err := root.Lstat(filepath.FromSlash(name))
+	if err != nil || !info.Mode().IsRegular() {
+		return nil, badResult("the plugin reported a file that it did not write", cleanLine(name, maxReason))
+	}
+	return &engine.Artifact{Path: name, Rows: max(m.GetRows(), 0), MediaType: cleanLine(m.GetMediaType(), maxReason)}, nil
+}

@@ -1,0 +1,157 @@
+package pluginhost
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/go-version"
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/autosafe/autosafe/spec"
+	"github.com/autosafe/autosafe/spec/schema"
+)
+
+// Registry finds the plugins that a recipe requires and gives the components
+// that it can use: the built-in ones by their name, a plugin's as
+// LOCALNAME_COMPONENT. Problems are reported at the requirement; the registry
+// then has the other plugins.
+func (h *Host) Registry(reqs []spec.PluginRequirement) (spec.Registry, hcl.Diagnostics) {
+	ctx := context.Background() // bounded by the timeouts of each call
+	r := &registry{host: h, labels: map[schema.Role]map[string]entry{}}
+	var diags hcl.Diagnostics
+	builtin := spec.PluginRef{Source: BuiltinSource, Version: h.opts.Builtin.Version}
+	desc, err := h.describe(ctx, builtin)
+	if err != nil {
+		return r, append(diags, &hcl.Diagnostic{
+			Severity: hcl.DiagError, Summary: "Unusable built-in plugin", Detail: err.Error(),
+		})
+	}
+	for i := range desc.components {
+		r.add(desc.components[i].Name, entry{builtin, &desc.components[i]})
+	}
+	for _, req := range reqs {
+		ref, desc, err := h.resolve(ctx, req)
+		if err != nil {
+			diags = append(diags, requirementProblem(req, "Unusable plugin", sentence(err)))
+			continue
+		}
+		for i := range desc.components {
+			c := &desc.components[i]
+			label := strings.TrimSuffix(req.Name+"_"+c.Name, "_")
+			if !r.add(label, entry{ref, c}) {
+				diags = append(diags, requirementProblem(req, "Ambiguous component name",
+					fmt.Sprintf("The plugin's %s %q is used as %q, and so is another component. Give the plugin another local name.", c.Role, c.Name, label)))
+			}
+		}
+	}
+	return r, diags
+}
+
+func requirementProblem(req spec.PluginRequirement, summary, detail string) *hcl.Diagnostic {
+	d := &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: detail}
+	if req.Range.Filename != "" {
+		rng := req.Range
+		d.Subject = &rng
+	}
+	return d
+}
+
+// sentence makes a sentence of an error.
+func sentence(err error) string {
+	text := err.Error()
+	if text == "" {
+		return text
+	}
+	return strings.ToUpper(text[:1]) + strings.TrimSuffix(text[1:], ".") + "."
+}
+
+// resolve finds a required plugin and holds it to what its path and the
+// recipe say.
+func (h *Host) resolve(ctx context.Context, req spec.PluginRequirement) (spec.PluginRef, *description, error) {
+	f, err := h.locate(req)
+	if err != nil {
+		return spec.PluginRef{}, nil, err
+	}
+	digest, err := h.fileDigest(f.path)
+	if err != nil {
+		return spec.PluginRef{}, nil, err
+	}
+	ref := spec.PluginRef{Name: req.Name, Source: req.Source, Path: f.path, Digest: digest}
+	desc, err := h.describe(ctx, ref)
+	if err != nil {
+		return ref, nil, err
+	}
+	ref.Version = desc.version
+	return ref, desc, agree(req, f, desc)
+}
+
+// agree holds a description to the requirement and to the path.
+func agree(req spec.PluginRequirement, f found, desc *description) error {
+	if desc.name != req.Source {
+		return fmt.Errorf("the binary %s says that it is %q, not %s. Set source to that, or put the right binary there",
+			f.path, cleanLine(desc.name, maxReason), req.Source)
+	}
+	says, err := version.NewSemver(desc.version)
+	if err != nil {
+		return err
+	}
+	if f.version != nil && !says.Equal(f.version) {
+		return fmt.Errorf("the binary %s says that its version is %s, but its folder says %s", f.path, says, f.version)
+	}
+	allowed, err := constraints(req.Version)
+	if err != nil {
+		return err
+	}
+	if allowed != nil && !allowed.Check(says) {
+		return fmt.Errorf("the binary %s is version %s, and the recipe requires %s", f.path, says, req.Version)
+	}
+	return nil
+}
+
+// entry is a component that a recipe can use.
+type entry struct {
+	ref       spec.PluginRef
+	component *schema.Component
+}
+
+type registry struct {
+	host   *Host
+	labels map[schema.Role]map[string]entry
+}
+
+// add says whether the label was free.
+func (r *registry) add(label string, e entry) bool {
+	role := e.component.Role
+	if r.labels[role] == nil {
+		r.labels[role] = map[string]entry{}
+	}
+	if _, taken := r.labels[role][label]; taken {
+		return false
+	}
+	r.labels[role][label] = e
+	return true
+}
+
+// Component finds a component by its label in a recipe.
+func (r *registry) Component(role schema.Role, label string) (*schema.Component, spec.PluginRef, bool) {
+	e, ok := r.labels[role][label]
+	return e.component, e.ref, ok
+}
+
+// Labels lists the labels of a role in order.
+func (r *registry) Labels(role schema.Role) []string {
+	out := make([]string, 0, len(r.labels[role]))
+	for label := range r.labels[role] {
+		out = append(out, label)
+	}
+	slices.SortFunc(out, func(a, b string) int { return cmp.Compare(a, b) })
+	return out
+}
+
+// Validate has a component look at its configuration.
+func (r *registry) Validate(ref spec.PluginRef, role schema.Role, component string, config []byte) ([]schema.Diagnostic, error) {
+	return r.host.validate(context.Background(), ref, role, component, config)
+}

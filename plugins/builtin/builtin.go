@@ -1,0 +1,50 @@
+// Package builtin is the plugin that comes with autosafe: it lists the
+// components, each in a package of its own. They are written against the SDK
+// alone, as a third party's would be, and run out of process like theirs: the
+// process is autosafe itself, started again.
+//
+// The package holds no behaviour of its own.
+package builtin
+
+import (
+	"github.com/autosafe/autosafe/plugins/builtin/catalog"
+	"github.com/autosafe/autosafe/plugins/builtin/instructions"
+	"github.com/autosafe/autosafe/plugins/builtin/jsonl"
+	"github.com/autosafe/autosafe/plugins/builtin/retry"
+	"github.com/autosafe/autosafe/plugins/builtin/rubric"
+	"github.com/autosafe/autosafe/plugins/builtin/safety"
+	"github.com/autosafe/autosafe/plugins/builtin/toolemu"
+	"github.com/autosafe/autosafe/plugins/builtin/trajectory"
+	"github.com/autosafe/autosafe/plugins/sdk"
+)
+
+// Name and Version are those of the built-in plugin. The version stands in no
+// key: each component declares the version of its behaviour.
+const (
+	Name    = "builtin"
+	Version = "0.1.0"
+)
+
+// Plugin is the built-in plugin.
+func Plugin() sdk.Plugin {
+	return sdk.Plugin{
+		Name:    Name,
+		Version: Version,
+		ThreatSources: map[string]sdk.Component{
+			"catalog": catalog.Component(),
+			"jsonl":   jsonl.Component(),
+			"toolemu": toolemu.Component(),
+		},
+		Simulators: map[string]sdk.Component{
+			"instructions": instructions.Component(),
+			"trajectory":   trajectory.Component(),
+		},
+		Reflectors: map[string]sdk.Component{
+			"retry": retry.Component(),
+		},
+		Judges: map[string]sdk.Component{
+			"rubric": rubric.Component(),
+			"safety": safety.Component(),
+		},
+	}
+}

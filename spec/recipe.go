@@ -1,0 +1,256 @@
+package spec
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/autosafe/autosafe/spec/schema"
+)
+
+// Recipe is a checked recipe: every value evaluated, every reference
+// resolved, steps in an order in which inputs come before their users.
+type Recipe struct {
+	Dir    string // folder of the recipe; relative paths start here
+	Steps  []*Step
+	Models []*Model // in order of name
+	// Variables are the input variables' values as JSON, sensitive ones left
+	// out, for the record of a build.
+	Variables map[string]string
+}
+
+// StepKind tells what runs a step.
+type StepKind string
+
+// The kinds of step. Role steps are run by plugins, the others by the engine.
+const (
+	RoleStep    StepKind = "role"
+	DistillStep StepKind = "distill"
+	DatasetStep StepKind = "dataset"
+)
+
+// Step is one block that makes rows (or, for a dataset, files).
+type Step struct {
+	Address string // simulator.trajectory.scenarios, with ["key"] under for_each
+	Kind    StepKind
+	Name    string // last label
+	Inputs  []*Step
+	Columns Columns // of the rows the step yields
+	Range   hcl.Range
+
+	OnError     OnError
+	MaxFailures int // failed rows allowed; with OnErrorDrop, -1 allows any number
+	Seed        int64
+	Generation  int
+
+	Role    *RoleBody    // RoleStep
+	Distill []*Op        // DistillStep, in order
+	Dataset *DatasetBody // DatasetStep
+}
+
+// OnError says what a failed row does to its step.
+type OnError string
+
+// The policies. OnErrorFail is the default: a failed row fails the build once
+// more than MaxFailures have failed. OnErrorDrop leaves failed rows out and
+// counts them under their reason.
+const (
+	OnErrorFail OnError = "fail"
+	OnErrorDrop OnError = "drop"
+)
+
+// RoleBody is a block run by a plugin's component.
+type RoleBody struct {
+	Plugin    PluginRef
+	Component *schema.Component
+
+	// Config is what the plugin receives: canonical JSON, defaults filled in,
+	// a Model attribute as its own name (or null), Files left out (see Files).
+	Config []byte
+	// KeyConfig is the part of Config that stands in keys, by attribute in
+	// order of name: no sensitive, volatile, model, files or samples
+	// attribute, and no block name.
+	KeyConfig []ConfigPart
+
+	Models  map[string]*Model        // by slot: the attribute's name
+	Files   map[string][]schema.File // by attribute, sorted by name
+	Samples int                      // 0: the component takes no samples
+	RowMap  []RowMapping             // empty: none; in order of column
+
+	// Reads are the columns the component sees, after templates have been
+	// looked through; nil with ReadsAll.
+	Reads    []string
+	ReadsAll bool
+	// BlockColumn is the column name that takes the place of
+	// schema.BlockName; empty if the component writes none.
+	BlockColumn string
+
+	value *blockValue // for Diagnose
+}
+
+// PluginRef names a plugin. The built-in one has the source "builtin".
+type PluginRef struct {
+	Name    string // local name in the recipe; "" for the built-in plugin
+	Source  string // github.com/acme/autosafe-plugin-acme
+	Version string
+	Path    string // binary; "" for the built-in plugin
+	Digest  string // hex SHA-256 of the binary; "" for the built-in plugin
+}
+
+// ConfigPart is one named part of a configuration, as canonical JSON (or, for
+// a template, its text).
+type ConfigPart struct {
+	Name  string
+	Value []byte
+}
+
+// RowMapping is one column made by a CEL expression over the raw record.
+type RowMapping struct {
+	Column string
+	Expr   *Expr
+}
+
+// Model is a model block with its provider.
+type Model struct {
+	Name     string // label; in no key
+	Provider *Provider
+
+	ID              string // the endpoint's name for the model
+	Temperature     *float64
+	TopP            *float64
+	MaxTokens       int // 0: not sent
+	Stop            []string
+	FrequencyPen    *float64
+	PresencePen     *float64
+	ReasoningEffort string
+	Structured      Structured
+	ReplyRetries    int // how often an unfit reply is asked for again
+	Price           *Price
+}
+
+// Structured is how a model is made to answer in JSON.
+type Structured string
+
+// The ways to get JSON out of a model.
+const (
+	StructuredSchema Structured = "json_schema" // response_format: json_schema
+	StructuredObject Structured = "json_object" // JSON mode; the schema goes in the prompt
+	StructuredText   Structured = "text"        // the schema goes in the prompt; JSON is looked for in the text
+)
+
+// Price is in US dollars per million tokens.
+type Price struct{ Input, Output float64 }
+
+// ProviderType is the first label of a provider block.
+type ProviderType string
+
+// The providers.
+const (
+	ProviderOpenAI  ProviderType = "openai"  // any OpenAI-compatible endpoint
+	ProviderOffline ProviderType = "offline" // the built-in stand-in; no network
+)
+
+// Provider is a provider block.
+type Provider struct {
+	Type ProviderType
+	Name string // label; in no key
+
+	BaseURL      string
+	APIKey       Secret
+	Organization string
+	Headers      map[string]string // values are secrets
+	Seed         int64             // offline only: varies its answers
+	Limits       Limits
+	Timeout      time.Duration // of one attempt
+	Retries      int           // of a call that failed in transport
+}
+
+// Limits bound what is asked of an endpoint. Zero means no limit.
+type Limits struct {
+	Concurrency       int
+	RequestsPerMinute int
+	TokensPerMinute   int
+}
+
+// Secret is a string that must not be printed, logged or stored. Formatting
+// or marshalling it gives "(sensitive)".
+type Secret struct{ value string }
+
+// NewSecret wraps s.
+func NewSecret(s string) Secret { return Secret{value: s} }
+
+// Reveal returns the secret itself. Its only use is to put it on the wire.
+func (s Secret) Reveal() string { return s.value }
+
+// Format prints no secret, whatever the verb.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+
+func (Secret) String() string               { return "(sensitive)" }
+func (Secret) GoString() string             { return "(sensitive)" }
+func (Secret) MarshalText() ([]byte, error) { return []byte("(sensitive)"), nil }
+
+// OpKind is a block type inside distill.
+type OpKind string
+
+// The operations of a distill block.
+const (
+	OpFilter  OpKind = "filter"
+	OpDedupe  OpKind = "dedupe"
+	OpBalance OpKind = "balance"
+	OpSample  OpKind = "sample"
+	OpLimit   OpKind = "limit"
+)
+
+// Op is one operation of a distill block.
+type Op struct {
+	Kind OpKind
+	Name string
+
+	Keep *Expr // filter: bool; false drops the row
+	By   *Expr // dedupe, balance; nil in dedupe: the whole row
+	// Similarity of dedupe: 1 is exact, below 1 is the Jaccard similarity of
+	// word shingles, estimated by MinHash, at which a row is a duplicate.
+	Similarity float64
+	Max        int // balance: rows a group; limit: rows in all
+	N          int // sample: rows in all
+	// Seed picks which rows balance, sample and limit keep; nil keeps the
+	// first in order (limit, balance) or uses the step's seed (sample).
+	Seed  *int64
+	Range hcl.Range
+}
+
+// DatasetBody is a dataset block.
+type DatasetBody struct {
+	Split   *Split // nil: one split named "train"
+	Outputs []*OutputBody
+}
+
+// Split divides rows by ancestry: rows with equal By never part.
+type Split struct {
+	By     *Expr // string; text is compared after folding case and space
+	Ratios []Ratio
+	Seed   int64
+}
+
+// Ratio is a split's name and its share of all.
+type Ratio struct {
+	Name  string
+	Share float64
+}
+
+// OutputBody is an output block of a dataset: a component of role output.
+type OutputBody struct {
+	Role RoleBody
+	Path string // folder, relative to the recipe's
+	// Address is dataset.NAME.output.COMPONENT, with a number if it repeats.
+	Address string
+	Range   hcl.Range
+}
+
+// Columns are the columns of a step's rows.
+type Columns struct {
+	List []schema.Column // in order of name
+	Open bool            // rows may hold others
+}

@@ -1,0 +1,125 @@
+package schema
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+)
+
+// Check says what is wrong with a component's description, if anything: it is
+// for descriptions that come from outside.
+func (c Component) Check() error {
+	if !slices.Contains(Roles(), c.Role) {
+		return fmt.Errorf("unknown role %q", c.Role)
+	}
+	if c.Name != "" && !identifier(c.Name) {
+		return fmt.Errorf("component name %q is no identifier", c.Name)
+	}
+	if err := c.Config.check(0); err != nil {
+		return err
+	}
+	for _, a := range c.Config.Attributes {
+		if reserved(c.Role, a.Name) {
+			return fmt.Errorf("argument %q is reserved: every %s block has it", a.Name, c.Role)
+		}
+	}
+	if c.Role == ThreatSource && (len(c.Reads) > 0 || c.ReadsAll) {
+		return fmt.Errorf("a threat source reads no columns")
+	}
+	for _, list := range [][]Column{c.Reads, c.Writes} {
+		if err := checkColumns(list); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkColumns(list []Column) error {
+	seen := map[string]bool{}
+	for _, col := range list {
+		if col.Name == "" || seen[col.Name] {
+			return fmt.Errorf("column %q is unnamed or declared twice", col.Name)
+		}
+		if col.Type == cty.NilType {
+			return fmt.Errorf("column %q has no type", col.Name)
+		}
+		seen[col.Name] = true
+	}
+	return nil
+}
+
+// maxDepth bounds nested blocks, so that a hostile description ends.
+const maxDepth = 8
+
+func (b Block) check(depth int) error {
+	if depth > maxDepth {
+		return fmt.Errorf("blocks are nested more than %d deep", maxDepth)
+	}
+	seen := map[string]bool{}
+	samples := false
+	for _, a := range b.Attributes {
+		if !identifier(a.Name) || seen[a.Name] {
+			return fmt.Errorf("argument %q is no identifier or declared twice", a.Name)
+		}
+		seen[a.Name] = true
+		if err := a.check(); err != nil {
+			return fmt.Errorf("argument %q: %w", a.Name, err)
+		}
+		if a.Kind == Samples {
+			if samples || depth > 0 {
+				return fmt.Errorf("argument %q: one argument of kind samples is allowed, outside nested blocks", a.Name)
+			}
+			samples = true
+		}
+	}
+	for _, n := range b.Blocks {
+		if !identifier(n.Type) || seen[n.Type] {
+			return fmt.Errorf("block type %q is no identifier or declared twice", n.Type)
+		}
+		seen[n.Type] = true
+		if n.Min < 0 || n.Max < 0 || n.Max > 0 && n.Min > n.Max {
+			return fmt.Errorf("block type %q: wrong bounds", n.Type)
+		}
+		if err := n.Block.check(depth + 1); err != nil {
+			return fmt.Errorf("%s: %w", n.Type, err)
+		}
+	}
+	return nil
+}
+
+func (a Attribute) check() error {
+	switch a.Kind {
+	case Value, Model, Template, Files, Samples, RowMap, JSONSchema:
+	default:
+		return fmt.Errorf("unknown kind %q", a.Kind)
+	}
+	if a.Type == cty.NilType {
+		return fmt.Errorf("no type")
+	}
+	if a.Default == cty.NilVal {
+		return nil
+	}
+	if a.Required {
+		return fmt.Errorf("required, and yet it has a default")
+	}
+	if _, err := convert.Convert(a.Default, a.Type); err != nil {
+		return fmt.Errorf("default: %w", err)
+	}
+	return nil
+}
+
+// identifier says whether s can stand in a recipe as a name: ASCII letters,
+// digits and underscores, not beginning with a digit.
+func identifier(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', c == '_':
+		case '0' <= c && c <= '9' && i > 0:
+		default:
+			return false
+		}
+	}
+	return s != ""
+}

@@ -1,0 +1,168 @@
+// Package schema describes components: what configuration a component takes,
+// which columns it reads and which it writes. The recipe language checks
+// recipes against these descriptions, the engine derives cache keys from
+// them, and the plugin SDK makes them from Go structs, so that there is one
+// description and not three.
+//
+// It is not a validator of values and knows neither HCL syntax nor gRPC.
+package schema
+
+import "github.com/zclconf/go-cty/cty"
+
+// Role is the part a component plays in a pipeline; it is also the block type
+// that declares one in a recipe.
+type Role string
+
+// The roles, in pipeline order.
+const (
+	ThreatSource Role = "threat_source"
+	Simulator    Role = "simulator"
+	Reflector    Role = "reflector"
+	Judge        Role = "judge"
+	Output       Role = "output" // a dataset's output block
+)
+
+// Roles lists every role in pipeline order.
+func Roles() []Role { return []Role{ThreatSource, Simulator, Reflector, Judge, Output} }
+
+// Component is one thing that a plugin can do.
+type Component struct {
+	Role Role
+	Name string // "retry"; without the plugin's prefix
+	Doc  string
+
+	Config Block
+
+	// Reads are the columns of an input row that the component may look at.
+	// Only these are sent to it and only these stand in its row key. A
+	// threat source reads nothing.
+	Reads []Column
+	// ReadsAll says that the component sees whole rows (outputs do).
+	ReadsAll bool
+
+	// Writes are the columns that the component adds or replaces. A column
+	// named BlockName is renamed by the host to the name of the block.
+	Writes []Column
+	// WritesOpen says that rows may hold further, undeclared columns.
+	WritesOpen bool
+
+	// BehaviorVersion stands for the component's code in cache keys. Where it
+	// is empty, the digest of the plugin binary does.
+	BehaviorVersion string
+	// Deterministic promises the same bytes for the same input.
+	Deterministic bool
+}
+
+// BlockName is the column name that stands for the name of the block that
+// uses the component: judge "rubric" "quality" writes a column "quality".
+const BlockName = "$block"
+
+// Block is the body of a block: its attributes and nested blocks.
+type Block struct {
+	Attributes []Attribute
+	Blocks     []NestedBlock
+}
+
+// Kind says how the host treats an attribute's value.
+type Kind string
+
+// The kinds of attribute.
+const (
+	// Value is an ordinary value; the zero Kind.
+	Value Kind = ""
+	// Model is a reference to a model block. The plugin receives the
+	// attribute's name as the slot through which it calls the model, or null.
+	Model Kind = "model"
+	// Template is a Go text/template over Attribute.Variables. Its text is
+	// part of the configuration, and so of the key.
+	Template Kind = "template"
+	// Files is a path, a glob, or a list of them, relative to the recipe's
+	// folder. The plugin receives a list of File; keys hold relative names
+	// and content digests, never absolute paths.
+	Files Kind = "files"
+	// Samples is a count of independent repetitions per input row. The host
+	// hands each (row, sample) to the plugin on its own and keys it by the
+	// sample's index, so raising the count pays only for the new samples.
+	Samples Kind = "samples"
+	// RowMap is a map from column name to a CEL expression over `record`, the
+	// row as the component emitted it; the host replaces the row by the
+	// mapped columns.
+	RowMap Kind = "row_map"
+	// JSONSchema is an HCL object that is a JSON Schema. A column named
+	// BlockName takes its type from the attribute.
+	JSONSchema Kind = "json_schema"
+)
+
+// Attribute is one argument of a block.
+type Attribute struct {
+	Name     string
+	Type     cty.Type // the type of the value written in the recipe
+	Kind     Kind
+	Required bool
+	Default  cty.Value // cty.NilVal if there is none
+	Doc      string
+
+	Sensitive bool // never logged, never stored, in no key
+	Volatile  bool // cannot change the output (a timeout); in no key
+
+	OneOf    []string // the strings allowed, or allowed as elements or keys
+	Min, Max *float64 // inclusive bounds of a number
+
+	Variables []Variable // of a Template
+}
+
+// NestedBlock is a block type inside a block.
+type NestedBlock struct {
+	Type   string
+	Labels []string // label names; a labelled block may repeat
+	Min    int
+	Max    int // 0: any number
+	Block  Block
+	Doc    string
+}
+
+// Column is a column of a row.
+type Column struct {
+	Name string
+	Type cty.Type // cty.DynamicPseudoType: any JSON
+	Doc  string
+	// Optional is set on a column in Reads that may be absent.
+	Optional bool
+}
+
+// Variable is a value that a template may use, as {{ .Name }}.
+type Variable struct {
+	Name string
+	Type cty.Type
+	Doc  string
+}
+
+// RowVariable is the name of the template variable that holds the row's
+// columns: {{ .row.instruction }}. The host works out from a template that
+// declares it which columns the component reads.
+const RowVariable = "row"
+
+// File is one file of an attribute of kind Files, as a plugin receives it.
+type File struct {
+	Name string `json:"name"` // relative to the recipe's folder, with slashes
+	Path string `json:"path"` // where to open it
+}
+
+// Diagnostic is a problem with a configuration. Path leads from the block's
+// body to the value at fault; the host adds the source line.
+type Diagnostic struct {
+	Warning bool
+	Summary string // terse, fixed per class of problem
+	Detail  string // what is wrong with this one, and what to do
+	Path    cty.Path
+}
+
+// Attribute returns the attribute of that name.
+func (b Block) Attribute(name string) (Attribute, bool) {
+	for _, a := range b.Attributes {
+		if a.Name == name {
+			return a, true
+		}
+	}
+	return Attribute{}, false
+}

@@ -1,0 +1,1 @@
+threat_source "catalog" "has space" {}

@@ -1,0 +1,2 @@
+threat_source "catalog" "a" {}
+threat_source "catalog" "a" {}

@@ -1,0 +1,47 @@
+provider "offline" "demo" {}
+
+model "m" {
+  provider = provider.offline.demo
+}
+
+threat_source "catalog" "pairs" {}
+
+simulator "instructions" "cases" {
+  input = threat_source.catalog.pairs
+  model = model.m
+}
+
+judge "rubric" "a" {
+  input  = simulator.instructions.cases
+  model  = model.m
+  schema = "object"
+}
+judge "rubric" "b" {
+  input  = simulator.instructions.cases
+  model  = model.m
+  schema = { description = "anything" }
+}
+judge "rubric" "c" {
+  input  = simulator.instructions.cases
+  model  = model.m
+  schema = {
+    type = "object"
+    properties = {
+      score = { type = "interger" }
+    }
+  }
+}
+judge "rubric" "d" {
+  input  = simulator.instructions.cases
+  model  = model.m
+  schema = {
+    type       = "object"
+    properties = { score = { type = "integer" } }
+    required   = ["score", "reason"]
+  }
+}
+judge "rubric" "e" {
+  input  = simulator.instructions.cases
+  model  = model.m
+  schema = { type = "object", properties = ["score"] }
+}

@@ -1,0 +1,3 @@
+provider "openai" "main" {
+  api_key = "sk-written-out-here" x
+}

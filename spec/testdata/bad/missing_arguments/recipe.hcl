@@ -1,0 +1,10 @@
+provider "offline" "demo" {}
+model "m" {}
+simulator "instructions" "cases" {
+}
+distill "d" {
+  input = simulator.instructions.cases
+  filter "x" {}
+  balance "y" {}
+  limit "z" {}
+}

@@ -1,0 +1,2 @@
+threat_source "catalog" {}
+model "a" "b" {}

@@ -1,0 +1,5 @@
+variable "count" {
+  type        = number
+  description = "How many instructions to write."
+}
+variable "name" {}

@@ -1,0 +1,15 @@
+provider "openai" "main" {}
+model "a" {
+  provider    = provider.openai.main
+  name        = "x"
+  temperature = -1
+  top_p       = 2
+  max_tokens  = 1.5
+  stop        = "END"
+  structured  = "json"
+}
+model "b" {
+  provider = provider.openai.main
+  name     = ""
+  stop     = [""]
+}

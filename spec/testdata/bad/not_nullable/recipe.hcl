@@ -1,0 +1,5 @@
+# option: var n=null
+variable "n" {
+  type     = number
+  nullable = false
+}

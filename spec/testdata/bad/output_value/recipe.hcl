@@ -1,0 +1,15 @@
+provider "offline" "demo" {}
+
+model "m" {
+  provider = provider.offline.demo
+}
+
+threat_source "catalog" "pairs" {}
+
+dataset "a" {
+  input = threat_source.catalog.pairs
+  output "openai_sft" {
+    path     = "dist/y"
+    compress = "gzip"
+  }
+}

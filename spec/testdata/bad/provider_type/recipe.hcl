@@ -1,0 +1,2 @@
+provider "opneai" "x" {}
+provider "anthropic" "y" {}

@@ -1,0 +1,10 @@
+autosafe {
+  required_plugins {
+    a = { source = "github.com/x/a" }
+  }
+}
+autosafe {
+  required_plugins {
+    a = { source = "github.com/x/b" }
+  }
+}

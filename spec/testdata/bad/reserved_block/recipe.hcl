@@ -1,0 +1,4 @@
+finetune "x" {
+  input = dataset.y
+}
+evaluation "a" "b" {}

@@ -1,0 +1,14 @@
+# option: var secret=hunter2hunter2
+variable "secret" {
+  type      = number
+  sensitive = true
+}
+variable "other" {
+  type      = string
+  default   = "correct-horse-battery"
+  sensitive = true
+  validation {
+    condition     = length(var.other) > 100
+    error_message = "too short: ${var.other}"
+  }
+}

@@ -1,0 +1,3 @@
+threat_source "catalog" "a" {
+  domains = ["finance"
+}

@@ -1,0 +1,2 @@
+threat_sorce "catalog" "a" {}
+pipeline "x" {}

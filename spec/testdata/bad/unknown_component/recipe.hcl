@@ -1,0 +1,3 @@
+threat_source "catalogue" "a" {}
+simulator "catalog" "b" { input = threat_source.catalogue.a }
+judge "acme_quality" "c" { input = threat_source.catalogue.a }

@@ -1,0 +1,1 @@
+variable "samples" { type = number }

@@ -1,0 +1,4 @@
+# option: var samples=lots
+# option: var list=[1,
+variable "samples" { type = number }
+variable "list" { type = list(number) }

@@ -1,0 +1,3 @@
+autosafe {
+  required_version = "newest"
+}

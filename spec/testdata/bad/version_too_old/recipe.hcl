@@ -1,0 +1,4 @@
+autosafe {
+  required_version = ">= 9.0.0"
+}
+nonsense "x" {}
