@@ -104,10 +104,10 @@ func (b *build) output(st *stepState, out *spec.OutputBody, input cache.Digest) 
 			return true, err
 		}
 	}
-	sum := summarise(out, dir, rec)
+	sum := summarise(st, out, dir, rec)
 	sum.Status = status
 	b.mu.Lock()
-	b.outputs = append(b.outputs, *sum)
+	b.outputs[out] = sum
 	b.mu.Unlock()
 	b.emit(Event{Output: sum})
 	return status == StatusRun, nil
@@ -120,9 +120,9 @@ func (b *build) keepOutput(k cache.Digest, parts key.List, rec *outputRecord) er
 	return putRecord(b.opts.Store, k, rec)
 }
 
-func summarise(out *spec.OutputBody, dir string, rec *outputRecord) *OutputSummary {
+func summarise(st *stepState, out *spec.OutputBody, dir string, rec *outputRecord) *OutputSummary {
 	sum := &OutputSummary{
-		Address: out.Address, Path: dir, Format: out.Role.Component.Name,
+		Address: st.Address, Path: dir, Format: out.Role.Component.Name,
 		Files: len(rec.Files), Rows: rec.Rows, Splits: rec.Splits, Skipped: rec.Skipped,
 	}
 	var all bytes.Buffer
@@ -387,7 +387,6 @@ const cardName = "autosafe.json"
 // card is the content of that file. It holds nothing that differs between two
 // builds of the same rows.
 type card struct {
-	Address        string           `json:"address"`
 	Format         string           `json:"format"`
 	NotForTraining bool             `json:"not_for_training"`
 	Note           string           `json:"note,omitempty"`
@@ -402,7 +401,7 @@ const offlineNote = "Made with autosafe's offline model, a scripted stand-in. " 
 
 func writeCard(dir string, out *spec.OutputBody, offline bool, rec *outputRecord) error {
 	c := card{
-		Address: out.Address, Format: out.Role.Component.Name, NotForTraining: offline,
+		Format: out.Role.Component.Name, NotForTraining: offline,
 		Rows: rec.Rows, Splits: rec.Splits, Skipped: rec.Skipped, Files: rec.Files,
 	}
 	if offline {

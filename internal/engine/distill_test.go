@@ -31,9 +31,13 @@ func TestDistill(t *testing.T) {
 			nil, 20, map[string]int64{}},
 		{"balance", func(p *pipe) []*spec.Op { return []*spec.Op{{Kind: spec.OpBalance, Name: "b", By: mod(p, 4), Max: 1}} },
 			[]int{0, 1, 2, 3}, 4, map[string]int64{"balance.b": 16}},
-		{"balance by seed", func(p *pipe) []*spec.Op { return []*spec.Op{{Kind: spec.OpBalance, Name: "b", By: mod(p, 4), Max: 2, Seed: &seed}} },
+		{"balance by seed", func(p *pipe) []*spec.Op {
+			return []*spec.Op{{Kind: spec.OpBalance, Name: "b", By: mod(p, 4), Max: 2, Seed: &seed}}
+		},
 			nil, 8, map[string]int64{"balance.b": 12}},
-		{"dedupe", func(p *pipe) []*spec.Op { return []*spec.Op{{Kind: spec.OpDedupe, Name: "d", By: mod(p, 3), Similarity: 1}} },
+		{"dedupe", func(p *pipe) []*spec.Op {
+			return []*spec.Op{{Kind: spec.OpDedupe, Name: "d", By: mod(p, 3), Similarity: 1}}
+		},
 			[]int{0, 1, 2}, 3, map[string]int64{"dedupe.d": 17}},
 		{"a chain", func(p *pipe) []*spec.Op {
 			return []*spec.Op{

@@ -112,7 +112,7 @@ type build struct {
 	stopping atomic.Bool // start nothing new; what is in flight goes on
 	mu       sync.Mutex
 	err      error // the first that matters
-	outputs  []OutputSummary
+	outputs  map[*spec.OutputBody]*OutputSummary
 }
 
 // stepState is a step of this build.
@@ -130,7 +130,7 @@ type stepState struct {
 }
 
 func (e *Engine) newBuild(ctx context.Context) *build {
-	b := &build{Engine: e, states: map[*spec.Step]*stepState{}}
+	b := &build{Engine: e, states: map[*spec.Step]*stepState{}, outputs: map[*spec.OutputBody]*OutputSummary{}}
 	b.ctx, b.cancel = context.WithCancelCause(ctx)
 	for _, s := range e.opts.Recipe.Steps {
 		st := &stepState{Step: s, flow: newFlow(e.opts.Store), offline: usesOffline(s)}

@@ -122,10 +122,8 @@ func (b *build) summary() *Summary {
 			continue
 		}
 		for _, out := range st.Dataset.Outputs {
-			for _, o := range b.outputs {
-				if o.Address == out.Address {
-					sum.Outputs = append(sum.Outputs, o)
-				}
+			if o := b.outputs[out]; o != nil {
+				sum.Outputs = append(sum.Outputs, *o)
 			}
 		}
 	}

@@ -10,6 +10,9 @@ type Summary struct {
 	Outputs []OutputSummary `json:"outputs"`
 	Error   string          `json:"error,omitempty"` // why OK is false
 
+	// PluginProcesses is how many plugin processes the build started.
+	PluginProcesses int `json:"plugin_processes"`
+
 	// Offline says that some row rests on the offline model.
 	Offline bool `json:"offline_model,omitempty"`
 }
@@ -41,7 +44,7 @@ type StepSummary struct {
 
 // OutputSummary is one output of a dataset.
 type OutputSummary struct {
-	Address string `json:"address"` // dataset.NAME, or dataset.NAME.output.COMPONENT where it has several
+	Address string `json:"address"` // of the dataset; Format and Path tell its outputs apart
 	Path    string `json:"path"`
 	Files   int    `json:"files"`
 	Rows    int64  `json:"rows"`

@@ -50,6 +50,7 @@ func (inv *invocation) build(out string) int {
 		OutDir: out, Events: inv.view.Event, Interrupt: s.stop,
 	})
 	sum, err := e.Build(context.Background())
+	sum.PluginProcesses = s.host.Started()
 	stop()
 	if cerr := s.close(); err == nil && cerr != nil {
 		err, sum.OK, sum.Error = cerr, false, cerr.Error()
