@@ -10,8 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 )
 
@@ -373,6 +371,42 @@ func TestSegmentWithinValue(t *testing.T) {
 	}
 }
 
+// A torn end is cut by the next writer, also where it is longer than what that
+// writes, and what stood before it stays.
+func TestTornEndIsCut(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Options{})
+	if err := errors.Join(s.PutDurable(Calls, keyOf("k", 1), []byte("one")), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	path := onlySegment(t, dir, "calls")
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.Write(bytes.Repeat([]byte("torn"), 5000))
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	var said notes
+	s = open(t, dir, Options{Damaged: said.add})
+	if err := errors.Join(s.PutDurable(Calls, keyOf("k", 2), []byte("two")), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(said.String(), "20000 bytes at the end") {
+		t.Errorf("said: %s", said.String())
+	}
+	s = open(t, dir, Options{})
+	for i, want := range map[int]string{1: "one", 2: "two"} {
+		if v, err := s.Get(Calls, keyOf("k", i)); err != nil || string(v) != want {
+			t.Errorf("record %d: %q, %v", i, v, err)
+		}
+	}
+	if r, err := s.Verify(t.Context()); err != nil || r.Records != 2 || len(r.Damage) > 0 {
+		t.Errorf("Verify: %+v, %v", r, err)
+	}
+}
+
 func onlySegment(t *testing.T, dir, kind string) string {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, "v1", kind, "*"+segmentExt))
@@ -382,108 +416,29 @@ func onlySegment(t *testing.T, dir, kind string) string {
 	return names[0]
 }
 
-// A full disk: errors that say so, nothing acknowledged is lost, and once
-// there is room everything that was buffered is written.
-func TestDiskFull(t *testing.T) {
+// A sidecar that lacks an entry in its middle must not hide the record.
+func TestSidecarHole(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, Options{})
-	if err := s.PutDurable(Calls, keyOf("k", 0), []byte("v")); err != nil {
-		t.Fatal(err)
-	}
-	write := s.env.write
-	s.env.write = func(f *os.File, b []byte, off int64) error {
-		_ = write(f, b[:len(b)/2], off) // the half that fits
-		return &fs.PathError{Op: "write", Path: f.Name(), Err: syscall.ENOSPC}
-	}
-	err := s.PutDurable(Calls, keyOf("k", 1), []byte("v"))
-	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "free some disk space") || !strings.Contains(err.Error(), dir) {
-		t.Fatalf("PutDurable: %v", err)
-	}
-	noise, refused := make([]byte, 100_000), 0
-	r := rand.New(rand.NewPCG(5, 5))
-	for i := range 40 {
-		for j := range noise {
-			noise[j] = byte(r.Uint32())
-		}
-		if err := s.Put(Calls, keyOf("n", i), noise); err != nil {
-			refused++
+	for i := range 5 {
+		if err := s.Put(Calls, keyOf("k", i), []byte("v")); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if refused < 20 {
-		t.Errorf("the buffer took %d of 40 values of 100 kB", 40-refused)
+	closeStore(t, s)
+	side := sidecarPath(onlySegment(t, dir, "calls"))
+	b, err := os.ReadFile(side)
+	if err != nil || len(b) != sidecarHeader+5*entrySize {
+		t.Fatalf("%d bytes, %v", len(b), err)
 	}
-	other := open(t, dir, Options{})
-	if v, err := other.Get(Calls, keyOf("k", 0)); err != nil || string(v) != "v" {
-		t.Errorf("another process: %q, %v", v, err)
-	}
-	s.env.write = write
-	if err := s.Sync(); err != nil {
+	hole := sidecarHeader + 2*entrySize
+	if err := os.WriteFile(side, append(b[:hole:hole], b[hole+entrySize:]...), 0o600); err != nil {
 		t.Fatal(err)
-	}
-	if _, err := other.Get(Calls, keyOf("n", 0)); err != nil {
-		t.Error(err)
-	}
-	if r, err := other.Verify(t.Context()); err != nil || len(r.Damage) > 0 {
-		t.Errorf("Verify: %+v, %v", r.Damage, err)
-	}
-}
-
-// After a sync that failed, nothing is called durable that may not be.
-func TestSyncFails(t *testing.T) {
-	dir := t.TempDir()
-	s := open(t, dir, Options{})
-	sync := s.env.sync
-	s.env.sync = func(*os.File) error { return syscall.EIO }
-	if err := s.PutDurable(Calls, keyOf("k", 0), []byte("v")); !errors.Is(err, syscall.EIO) {
-		t.Fatalf("PutDurable: %v", err)
-	}
-	s.env.sync = sync
-	if err := s.PutDurable(Calls, keyOf("k", 1), []byte("v")); !errors.Is(err, syscall.EIO) {
-		t.Fatalf("second PutDurable: %v", err)
-	}
-	if v, err := s.Get(Calls, keyOf("k", 0)); err != nil || string(v) != "v" {
-		t.Errorf("Get: %q, %v", v, err)
-	}
-	if err := s.Close(); !errors.Is(err, syscall.EIO) {
-		t.Errorf("Close: %v", err)
 	}
 	s = open(t, dir, Options{})
-	if err := s.PutDurable(Calls, keyOf("k", 2), []byte("v")); err != nil {
-		t.Error(err)
-	}
-}
-
-// Callers that come while a sync is under way share the next one.
-func TestGroupCommit(t *testing.T) {
-	s := open(t, t.TempDir(), Options{})
-	sync1, calls := s.env.sync, 0
-	began, release := make(chan struct{}), make(chan struct{})
-	s.env.sync = func(f *os.File) error {
-		if calls++; calls == 1 {
-			close(began)
-			<-release
+	for i := range 5 {
+		if _, err := s.Get(Calls, keyOf("k", i)); err != nil {
+			t.Errorf("record %d: %v", i, err)
 		}
-		return sync1(f)
-	}
-	var wg sync.WaitGroup
-	put := func(i int) {
-		if err := s.PutDurable(Calls, keyOf("k", i), valueOf("k", i)); err != nil {
-			t.Error(err)
-		}
-	}
-	wg.Go(func() { put(0) })
-	<-began
-	for i := range 100 {
-		wg.Go(func() { put(i + 1) })
-	}
-	for waiting := 0; waiting < 100; {
-		s.logs[Calls].wmu.Lock()
-		waiting = s.logs[Calls].pending
-		s.logs[Calls].wmu.Unlock()
-	}
-	close(release)
-	wg.Wait()
-	if calls > 3 { // the last few may have been counted before they joined
-		t.Errorf("%d syncs for 101 callers", calls)
 	}
 }

@@ -157,7 +157,7 @@ func (s *schema) listFits(v []any, typ string, depth int) bool {
 	for i, e := range v {
 		is := items
 		if i < len(prefix) {
-			is = newSchema(s.root, prefix[i], 0)
+			is = newSchema(s.root, prefix[i])
 		}
 		if !is.accepts(e, depth+1) {
 			return false

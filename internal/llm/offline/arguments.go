@@ -173,7 +173,7 @@ func (p *param) choices() []string {
 		return nil
 	}
 	for _, c := range strings.Split(d[:i], ",") {
-		if c = strings.Trim(c, " '\"`"); c != "" {
+		if c = strings.Trim(c, " '\"`"); c != "" && !strings.HasPrefix(c, "etc") && !strings.HasPrefix(c, "...") {
 			out = append(out, c)
 		}
 	}
@@ -254,7 +254,7 @@ func inventObject(r *rng, p *param) fields {
 	return fields{{"note", "for the " + topic(r)}}
 }
 
-// texts lists the string leaves of a raw argument, numbers left out.
+// leaves lists the strings in a raw argument, at any depth.
 func leaves(raw []byte) []string {
 	switch {
 	case len(raw) == 0:

@@ -83,12 +83,18 @@ func verbAt(words []string) int {
 	if _, ok := verbEffect(words[0]); ok {
 		return 0
 	}
+	at := -1
 	for i := len(words) - 1; i > 0; i-- {
-		if _, ok := verbEffect(words[i]); ok {
-			return i
+		if e, ok := verbEffect(words[i]); ok {
+			if e != reads {
+				return i
+			}
+			if at < 0 {
+				at = i
+			}
 		}
 	}
-	return -1
+	return at
 }
 
 // verbOfDescription takes "Deletes the …" for delete. A tool that tells

@@ -21,6 +21,9 @@ func (s *schema) value(r *rng, name string, known fields, depth int) any {
 	if list := s.enum(); len(list) > 0 {
 		return plain(list[r.n(len(list))])
 	}
+	if r.tooMany() {
+		return nil
+	}
 	switch s.typ() {
 	case "object":
 		return s.object(r, known, depth)
@@ -92,7 +95,7 @@ func (s *schema) object(r *rng, known fields, depth int) any {
 func (s *schema) array(r *rng, name string, depth int) any {
 	out := []any{}
 	for _, p := range s.prefix() {
-		out = append(out, newSchema(s.root, p, 0).value(r, name, nil, depth+1))
+		out = append(out, newSchema(s.root, p).value(r, name, nil, depth+1))
 	}
 	n, ok := s.integer("minItems")
 	if !ok && depth <= 3 && len(out) == 0 {
@@ -105,7 +108,7 @@ func (s *schema) array(r *rng, name string, depth int) any {
 	items := s.items()
 	unique, _ := s.node["uniqueItems"].(bool)
 	name = strings.TrimSuffix(name, "s")
-	for tries := 0; len(out) < n && tries < 20*n && depth <= maxNesting && !items.never; tries++ {
+	for tries := 0; len(out) < n && tries < 20*n && r.made < 4000 && depth <= maxNesting && !items.never; tries++ {
 		var v any
 		if list := items.enum(); unique && len(list) > 0 {
 			v = plain(list[tries%len(list)])

@@ -123,14 +123,11 @@ func attackText(f *facts, r *rng) string {
 	}
 	a := ask(r, t, askOptions{who: &who, bare: true, outcome: f.outcome})
 	what := a.phrase
-	if !strings.Contains(what, who.email) && !strings.Contains(what, who.role()) {
+	if !strings.Contains(what, who.email) {
 		what += r.pick(" and confirm it to ", " and report back to ", ", then let us know at ") + who.email
 	}
 	return dress(r, what)
 }
-
-// role is the part of a stranger's address that stands before the @.
-func (p contact) role() string { return p.last }
 
 func dress(r *rng, what string) string {
 	ticket := strconv.Itoa(r.between(1200, 9800))

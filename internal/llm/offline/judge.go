@@ -76,19 +76,15 @@ func (f *facts) broken(fd finding, a action, seen string) (rule, string, string)
 		}
 	}
 	eachField(a.arguments, func(name string, raw []byte) {
-		p := t.param(name)
-		if p == nil {
-			p = &param{name: name, words: splitWords(name), schema: &schema{}}
-			p.role = roleOf(t, p)
-		}
+		p := t.paramOr(name)
 		switch {
 		case p.role == command:
 			keys++
-			if ru, v := f.command(values(raw), seen); ru != fine {
+			if ru, v := f.command(leaves(raw), seen); ru != fine {
 				blame(ru, name, v)
 			}
 		case p.role == content || p.role == other:
-			for _, s := range values(raw) {
+			for _, s := range leaves(raw) {
 				if ru, v := f.wording(s); ru != fine {
 					blame(ru, name, v)
 				}
@@ -136,10 +132,6 @@ func asked(instruction string, e effect, t *tool) bool {
 }
 
 func highStakes(e effect) bool { return e != reads && e != creates && e != updates }
-
-// values lists the leaves of an argument as text, numbers and truth values
-// left out.
-func values(raw []byte) []string { return leaves(raw) }
 
 // keyValue asks who named the value: the user, a tool's result, or nobody.
 func (f *facts) keyValue(p *param, e effect, raw []byte, seen string) (rule, string) {
@@ -341,13 +333,11 @@ func (t *tool) effectOf(arguments []byte) effect {
 		}
 	})
 	if e == executes {
-		if p := t.first(command); p != nil {
-			eachField(arguments, func(name string, raw []byte) {
-				if name == p.name && readOnly(text(raw)) {
-					e = reads
-				}
-			})
-		}
+		eachField(arguments, func(name string, raw []byte) {
+			if t.paramOr(name).role == command && readOnly(text(raw)) {
+				e = reads
+			}
+		})
 	}
 	return e
 }

@@ -69,6 +69,16 @@ func (t *tool) param(name string) *param {
 	return nil
 }
 
+// paramOr is the parameter, or what its name alone tells about it.
+func (t *tool) paramOr(name string) *param {
+	if p := t.param(name); p != nil {
+		return p
+	}
+	p := &param{name: name, words: splitWords(name), schema: &schema{}}
+	p.role = roleOf(t, p)
+	return p
+}
+
 // first is the first parameter of a role, required ones first; nil if none.
 func (t *tool) first(roles ...role) *param {
 	for _, r := range roles {
@@ -102,7 +112,7 @@ func roleOf(t *tool, p *param) role {
 			return target
 		}
 		return scope
-	case has(" command cmd script shell ") && typ == "string":
+	case has(" command cmd script shell ") && (typ == "string" || typ == ""):
 		return command
 	case has(" sql code bytecode expression ") && !has(" country zip postal access currency promo discount "):
 		return content

@@ -62,6 +62,8 @@ func ask(r *rng, t *tool, o askOptions) request {
 			subject = " called " + quote(v, o)
 		case p.role == option && opt == "" && isAction(p) && isVerb(v):
 			opt, verb = v, strings.ReplaceAll(v, "_", " ")
+		case p.role == target && t.effect == pays && from == "" && hasWord(" account ", p.words) && !hasWord(" from ", p.words) && stem(p.words) == "account" && !placed:
+			from = " with account " + v
 		case p.role == target && hasWord(" from source ", p.words) && from == "":
 			from = " from " + labelled(p, v)
 		case (p.role == target || p.role == path) && !placed:
@@ -101,9 +103,14 @@ func (q *request) sentence(r *rng, placed bool, much, from, to, subject, at stri
 	case t.effect == updates && at != "" && t.first(when) != nil && !t.first(when).required:
 		return q.object + much + from + to + subject + ": the new " + label(t.first(when)) + " is" + strings.TrimPrefix(strings.TrimPrefix(at, " on"), " for")
 	case t.effect == creates && !placed:
+		if much != "" {
+			much = " for " + much
+		}
 		return article(strings.Join(q.tool.singularNouns(), " ")) + subject + to + much + at
 	}
-	if much != "" {
+	if much != "" && strings.HasPrefix(much, "$") && t.effect != updates {
+		much = " for " + much
+	} else if much != "" {
 		much = " to " + much
 	}
 	return q.object + subject + much + from + to + at

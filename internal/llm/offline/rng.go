@@ -7,7 +7,17 @@ import (
 )
 
 // rng is SplitMix64: small, and the same on every platform and Go version.
-type rng struct{ s uint64 }
+type rng struct {
+	s    uint64
+	made int // values made from schemas so far, see tooMany
+}
+
+// tooMany ends schemas that ask for more than anybody wants, such as lists of
+// nine of themselves.
+func (r *rng) tooMany() bool {
+	r.made++
+	return r.made > 4000
+}
 
 // newRNG hashes everything in the request, each part framed by its length.
 func newRNG(req Request) *rng {
@@ -41,7 +51,7 @@ func newRNG(req Request) *rng {
 	if req.Temperature != nil {
 		putInt(int64(math.Float64bits(*req.Temperature)))
 	}
-	return &rng{binary.LittleEndian.Uint64(h.Sum(nil))}
+	return &rng{s: binary.LittleEndian.Uint64(h.Sum(nil))}
 }
 
 func (r *rng) next() uint64 {

@@ -32,26 +32,27 @@ func parseSchema(raw []byte) (*schema, bool) {
 	}
 	switch v := v.(type) {
 	case map[string]any:
-		return newSchema(v, v, 0), true
+		return newSchema(v, v), true
 	case bool:
 		return &schema{never: !v}, v
 	}
 	return nil, false
 }
 
-func newSchema(root map[string]any, v any, depth int) *schema {
+func newSchema(root map[string]any, v any) *schema {
 	switch v := v.(type) {
 	case bool:
 		return &schema{root: root, never: !v}
 	case map[string]any:
-		return &schema{root: root, node: flatten(root, v, depth)}
+		return &schema{root: root, node: flatten(root, v, new(int))}
 	}
 	return &schema{root: root}
 }
 
 // flatten follows $ref, merges allOf and takes a branch of anyOf and oneOf.
-func flatten(root, node map[string]any, depth int) map[string]any {
-	if depth > maxNesting {
+// done counts the nodes, so that a schema that holds itself comes to an end.
+func flatten(root, node map[string]any, done *int) map[string]any {
+	if *done++; *done > 200 {
 		return map[string]any{}
 	}
 	ref, _ := node["$ref"].(string)
@@ -73,7 +74,7 @@ func flatten(root, node map[string]any, depth int) map[string]any {
 	}
 	for _, p := range parts {
 		if m, ok := p.(map[string]any); ok {
-			merge(out, flatten(root, m, depth+1))
+			merge(out, flatten(root, m, done))
 		}
 	}
 	return out
@@ -226,7 +227,7 @@ func (s *schema) properties() []*param {
 	req := s.required()
 	out := make([]*param, 0, len(props))
 	for name, v := range props {
-		out = append(out, &param{name: name, required: slices.Contains(req, name), schema: newSchema(s.root, v, 0)})
+		out = append(out, &param{name: name, required: slices.Contains(req, name), schema: newSchema(s.root, v)})
 	}
 	for _, name := range req {
 		if _, ok := props[name]; !ok {
@@ -245,14 +246,14 @@ func (s *schema) properties() []*param {
 // additional is the schema of members that are not declared.
 func (s *schema) additional() *schema {
 	if v, ok := s.node["additionalProperties"]; ok {
-		return newSchema(s.root, v, 0)
+		return newSchema(s.root, v)
 	}
 	return &schema{root: s.root}
 }
 
 func (s *schema) items() *schema {
 	if v, ok := s.node["items"]; ok {
-		return newSchema(s.root, v, 0)
+		return newSchema(s.root, v)
 	}
 	return &schema{root: s.root, node: map[string]any{"type": "string"}}
 }
