@@ -2,9 +2,7 @@ package engine
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -352,111 +350,4 @@ func splitOf(s *spec.Split, r row.Row) (string, error) {
 		}
 	}
 	return s.Ratios[len(s.Ratios)-1].Name, nil
-}
-
-// install moves one file into place and records what it holds.
-func install(work, dir string, f *fileRecord) error {
-	if !filepath.IsLocal(filepath.FromSlash(f.Path)) {
-		return &RunError{Code: "bad_result", Summary: "the output named a file outside its folder", Detail: fmt.Sprintf("%q", f.Path)}
-	}
-	from := filepath.Join(work, filepath.FromSlash(f.Path))
-	to := filepath.Join(dir, filepath.FromSlash(f.Path))
-	in, err := os.Open(from)
-	if err != nil {
-		return fmt.Errorf("output file: %w", err)
-	}
-	defer in.Close()
-	h := sha256.New()
-	if f.Size, err = io.Copy(h, in); err != nil {
-		return fmt.Errorf("output file: %w", err)
-	}
-	f.Digest = cache.Digest(h.Sum(nil))
-	if err := in.Sync(); err != nil {
-		return fmt.Errorf("output file: %w", err)
-	}
-	if err := makeDir(filepath.Dir(to)); err != nil {
-		return err
-	}
-	return os.Rename(from, to)
-}
-
-// cardName is a file beside an output's files that says what they are. It is
-// also how a later build knows which files there are its own.
-const cardName = "autosafe.json"
-
-// card is the content of that file. It holds nothing that differs between two
-// builds of the same rows.
-type card struct {
-	Format         string           `json:"format"`
-	NotForTraining bool             `json:"not_for_training"`
-	Note           string           `json:"note,omitempty"`
-	Rows           int64            `json:"rows"`
-	Splits         map[string]int64 `json:"splits"`
-	Skipped        map[string]int64 `json:"skipped,omitempty"`
-	Files          []fileRecord     `json:"files"`
-}
-
-const offlineNote = "Made with autosafe's offline model, a scripted stand-in. " +
-	"These rows show and test the pipeline; do not train on them."
-
-func writeCard(dir string, out *spec.OutputBody, offline bool, rec *outputRecord) error {
-	c := card{
-		Format: out.Role.Component.Name, NotForTraining: offline,
-		Rows: rec.Rows, Splits: rec.Splits, Skipped: rec.Skipped, Files: rec.Files,
-	}
-	if offline {
-		c.Note = offlineNote
-	}
-	b, err := json.MarshalIndent(c, "", "  ")
-	if err != nil {
-		return err
-	}
-	tmp, err := os.CreateTemp(dir, ".autosafe-")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(append(b, '\n'))
-	if err = errors.Join(err, tmp.Chmod(0o644), tmp.Sync(), tmp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), filepath.Join(dir, cardName))
-}
-
-func readCard(dir string) (*card, error) {
-	b, err := os.ReadFile(filepath.Join(dir, cardName))
-	if err != nil {
-		return nil, err
-	}
-	var c card
-	if err := json.Unmarshal(b, &c); err != nil {
-		return nil, err
-	}
-	return &c, nil
-}
-
-// removeStale removes files that an earlier build wrote and this one did not.
-// Files that were changed since are not ours any more and stay.
-func removeStale(dir string, old *card, rec *outputRecord) error {
-	if old == nil {
-		return nil
-	}
-	current := map[string]bool{}
-	for _, f := range rec.Files {
-		current[f.Path] = true
-	}
-	for _, f := range old.Files {
-		if current[f.Path] || !filepath.IsLocal(filepath.FromSlash(f.Path)) {
-			continue
-		}
-		path := filepath.Join(dir, filepath.FromSlash(f.Path))
-		b, err := os.ReadFile(path)
-		if err != nil || cache.Sum(b) != f.Digest {
-			continue
-		}
-		if err := os.Remove(path); err != nil {
-			return err
-		}
-	}
-	return nil
 }
