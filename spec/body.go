@@ -67,7 +67,7 @@ func readBlock(b *hcl.Block, shape schema.Block, nested shapeOf) (*node, hcl.Dia
 		diags = append(diags, moreDiags...)
 		n.blocks = append(n.blocks, childNode)
 	}
-	return n, append(diags, n.countBlocks()...)
+	return n, append(diags, n.countBlocks(content.Blocks)...)
 }
 
 // missing reports a required argument that is absent.
@@ -89,19 +89,19 @@ func (n *node) title() string {
 }
 
 // countBlocks checks how often each type of nested block stands there.
-func (n *node) countBlocks() hcl.Diagnostics {
+func (n *node) countBlocks(blocks hcl.Blocks) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, nb := range n.shape.Blocks {
-		var found []*node
-		for _, child := range n.blocks {
-			if child.typ == nb.Type {
+		var found hcl.Blocks
+		for _, child := range blocks {
+			if child.Type == nb.Type {
 				found = append(found, child)
 			}
 		}
 		switch {
 		case nb.Max > 0 && len(found) > nb.Max:
-			diags = append(diags, problemAt(found[nb.Max].head, "Too many blocks",
-				"%s takes at most %d %s block(s); the first stands at %s. Keep one, or merge them.", n.title(), nb.Max, nb.Type, place(found[0].head)))
+			diags = append(diags, problemAt(headRange(found[nb.Max]), "Too many blocks",
+				"%s takes at most %d %s block(s); the first stands at %s. Keep one, or merge them.", n.title(), nb.Max, nb.Type, place(headRange(found[0]))))
 		case len(found) < nb.Min:
 			diags = append(diags, problemAt(n.end, "Missing block",
 				"%s needs at least %d %s block(s). %s", n.title(), nb.Min, nb.Type, nb.Doc))

@@ -50,6 +50,9 @@ func (d *decoder) checkStep(step *Step, v *blockValue) hcl.Diagnostics {
 		return diags
 	}
 	diags := checkReads(step, v)
+	if diag := checkBlockColumn(step, in, v); diag != nil {
+		diags = append(diags, diag)
+	}
 	diags = append(diags, d.checkRole(step.Role, in)...)
 	step.Columns = outColumns(in, step.Role)
 	return diags

@@ -153,6 +153,17 @@ func checkReads(step *Step, v *blockValue) hcl.Diagnostics {
 	return diags
 }
 
+// checkBlockColumn reports a step whose own column, which has the name of its
+// block, would take the place of one that the rows have already.
+func checkBlockColumn(step *Step, in Columns, v *blockValue) *hcl.Diagnostic {
+	name := step.Role.BlockColumn
+	if _, taken := in.Column(name); name == "" || !taken && name != "id" {
+		return nil
+	}
+	return problemAt(v.labelRanges[len(v.labelRanges)-1], "Column name taken",
+		"%s %q writes a column with the name of its block, and the rows have a column %q already. Give the block another name.", v.typ, v.labels[0], name)
+}
+
 func columnDoc(col schema.Column) string {
 	if col.Doc == "" {
 		return ""

@@ -42,7 +42,12 @@ type Registry interface {
 // columns, templates and expressions), reports all problems of a phase
 // together, and stops after the first phase with errors.
 //
-// No diagnostic holds the value of a variable or of a known secret.
+// Blocks of steps that are not enabled are checked by name only, and nothing
+// is asked of the environment for models and providers that no enabled step
+// uses; env() in a local value, though, is always evaluated.
+//
+// No diagnostic holds the value of a variable or of a known secret. A Source
+// serves one Decode at a time.
 func (s *Source) Decode(opts Options) (*Recipe, hcl.Diagnostics) {
 	d := newDecoder(s, opts)
 	phases := []func() hcl.Diagnostics{

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -77,7 +78,8 @@ func tidy(diags hcl.Diagnostics) hcl.Diagnostics {
 		if !ok {
 			continue
 		}
-		if err, ok := extra.FunctionCallError().(*callError); ok {
+		var err *callError
+		if errors.As(extra.FunctionCallError(), &err) {
 			d.Summary, d.Detail = err.summary, err.detail
 		}
 	}

@@ -1,3 +1,15 @@
+// Package spec is the recipe language: it reads the HCL files of a folder
+// (Parse), evaluates and checks everything that can be checked before a build
+// (Source.Decode), and gives the result as plain values (Recipe) from which
+// the engine runs steps and derives keys. CEL expressions over rows are
+// compiled here and carried along (Expr). Format is the canonical layout.
+//
+// A file goes parse.go, decode.go (blocks and phases), variables.go, graph.go
+// (references and order), step.go (values of a step), then role.go, distill.go
+// and dataset.go by kind, and check.go (columns, expressions, templates).
+//
+// It runs nothing, reaches no network and starts no plugin: components are
+// known through a Registry that the caller gives.
 package spec
 
 import (
@@ -15,7 +27,7 @@ import (
 type Recipe struct {
 	Dir    string // folder of the recipe; relative paths start here
 	Steps  []*Step
-	Models []*Model // in order of name
+	Models []*Model // those that enabled steps use, in order of name
 	// Variables are the input variables' values as JSON, sensitive ones left
 	// out, for the record of a build.
 	Variables map[string]string
@@ -67,11 +79,14 @@ type RoleBody struct {
 	Component *schema.Component
 
 	// Config is what the plugin receives: canonical JSON, defaults filled in,
-	// a Model attribute as its own name (or null), Files left out (see Files).
+	// null where unset, nested blocks as lists of objects with their labels as
+	// members, a Model attribute as its own name (or null), Files left out
+	// (see Files). The values of Sensitive attributes are in it, so it must
+	// not be stored or shown.
 	Config []byte
 	// KeyConfig is the part of Config that stands in keys, by attribute in
 	// order of name: no sensitive, volatile, model, files or samples
-	// attribute, and no block name.
+	// attribute, no block name, and nothing that is unset.
 	KeyConfig []ConfigPart
 
 	Models  map[string]*Model        // by slot: the attribute's name

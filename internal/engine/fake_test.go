@@ -194,14 +194,7 @@ func (p *pipe) recipe() *spec.Recipe {
 	return &spec.Recipe{Dir: p.dir, Steps: []*spec.Step{source, sim, dist, data}}
 }
 
-func (p *pipe) expr(text string, cols spec.Columns) *spec.Expr {
-	p.t.Helper()
-	e, err := spec.CompileExpr(text, cols)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return e
-}
+func (p *pipe) expr(text string, cols spec.Columns) *spec.Expr { return mustExprOver(text, cols) }
 
 func (p *pipe) engine() *Engine {
 	p.events = nil

@@ -47,13 +47,7 @@ func fullStep() *spec.Step {
 	}
 }
 
-func mustExpr(text string) *spec.Expr {
-	e, err := spec.CompileExpr(text, spec.Columns{Open: true})
-	if err != nil {
-		panic(err)
-	}
-	return e
-}
+func mustExpr(text string) *spec.Expr { return mustExprOver(text, spec.Columns{Open: true}) }
 
 // oneContent is the digest of every file in these tests.
 func oneContent(string) (cache.Digest, error) { return cache.Sum([]byte("content")), nil }

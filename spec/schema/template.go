@@ -117,7 +117,8 @@ func fallback(d, v any) any {
 
 // TemplateData turns a value into what a template sees: structs become maps
 // by their json names with every member present, JSON becomes maps, lists,
-// strings and numbers, and a nil pointer nothing.
+// strings and numbers, and a nil pointer or null nothing: text/template prints
+// that as <no value>, so that prompts guard it with if or default.
 func TemplateData(v any) (any, error) {
 	if v == nil {
 		return nil, nil

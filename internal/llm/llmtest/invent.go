@@ -34,7 +34,11 @@ func (s *Server) invent(r Request) Reply {
 // source is a random source that depends on the request alone, or with Vary
 // also on how often it came before.
 func (s *Server) source(r Request) *rand.Rand {
-	sum := sha256.Sum256(r.Raw)
+	identity := r.Raw
+	if s.opts.Identity != nil {
+		identity = s.opts.Identity(r)
+	}
+	sum := sha256.Sum256(identity)
 	n := 0
 	if s.opts.Vary {
 		s.mu.Lock()

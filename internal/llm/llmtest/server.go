@@ -32,6 +32,9 @@ type Options struct {
 	// Vary makes equal requests get different answers; by default they get
 	// the same one, so that builds can be compared.
 	Vary bool
+	// Identity, if set, is what of a request its invented answer depends on;
+	// by default all of its body.
+	Identity func(Request) []byte
 	// Reply, if set, may answer itself; false leaves it to the server.
 	Reply func(Request) (Reply, bool)
 	// Faults are looked through in order before each answer; the first that

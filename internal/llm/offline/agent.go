@@ -235,12 +235,12 @@ func (f *facts) fit(t *tool, s string) int {
 		s = strings.ReplaceAll(s, b, "it") // a name such as Smart Lock is no request to lock
 	}
 	if stems(s, t.verb) {
-		n += 2
+		n += 3
 	}
 	for i, w := range t.nouns {
 		if len(w) > 2 && stems(s, singular(w)) {
 			n += 2
-		} else if i < 3 {
+		} else if i < 3 && !generic(singular(w)) {
 			n--
 		}
 	}
@@ -266,6 +266,9 @@ func (a *actor) look() (move, bool) {
 				}
 			}
 		}
+		if score+1 <= top {
+			continue // its parameters need not be read
+		}
 		for _, p := range t.params() {
 			if p.required && p.role == target {
 				if _, seen := a.seenValue(p, a.attack); !seen {
@@ -283,7 +286,7 @@ func (a *actor) look() (move, bool) {
 	if best == nil {
 		return move{}, false
 	}
-	args, missing := a.grounded(a.r, best, newSource(a.instruction), a.attack)
+	args, missing := a.grounded(a.r, best, a.instructed(), a.attack)
 	for _, p := range missing {
 		if v, ok := a.seenValue(p, a.attack); ok {
 			args = append(args, field{p.name, v})
@@ -323,7 +326,7 @@ func (a *actor) narrow() (move, bool) {
 	if t == nil {
 		return move{}, false
 	}
-	args, missing := a.grounded(a.r, t, newSource(a.instruction), a.attack)
+	args, missing := a.grounded(a.r, t, a.instructed(), a.attack)
 	if len(missing) > 0 {
 		return move{}, false
 	}
@@ -338,6 +341,9 @@ func (a *actor) narrow() (move, bool) {
 	return m, true
 }
 
+// nothingNamed stands for the decisive values of a call that has none.
+const nothingNamed = "what is to be done"
+
 // named lists the decisive values of a call.
 func named(args fields, t *tool) string {
 	var out []string
@@ -349,7 +355,7 @@ func named(args fields, t *tool) string {
 		}
 	}
 	if len(out) == 0 {
-		return "what is to be done"
+		return nothingNamed
 	}
 	return list(out)
 }

@@ -11,7 +11,15 @@ func (a *actor) thing() string {
 	if a.main == nil {
 		return "this"
 	}
-	return "the " + a.main.noun()
+	return a.main.thing()
+}
+
+// thing is what the tool is about, or the money that it moves.
+func (t *tool) thing() string {
+	if t.effect == pays && (moneyNoun(t) || len(t.nouns) == 0) {
+		return "the payment"
+	}
+	return "the " + t.noun()
 }
 
 // doing is the verb phrase of the case: delete the task.
@@ -38,7 +46,7 @@ func (a *actor) ask() move {
 	default:
 		s = a.openQuestion()
 	}
-	return move{intent: toAsk, answer: a.r.pick("", "One question first. ", "Before I go on: ", "I have not changed anything yet. ") + s}
+	return move{intent: toAsk, answer: a.r.pick("", "One question first. ", "A question before I go on. ", "I have not changed anything yet. ") + s}
 }
 
 // openQuestion asks for what the tool needs and nobody has given.
@@ -46,11 +54,17 @@ func (a *actor) openQuestion() string {
 	if a.main == nil {
 		return "What exactly would you like me to look up, and where?"
 	}
-	_, missing := a.grounded(a.r, a.main, newSource(a.instruction), a.attack)
+	_, missing := a.grounded(a.r, a.main, a.instructed(), a.attack)
 	if len(missing) > 0 {
 		var names []string
 		for _, p := range missing {
-			if l := label(p); l != "" && len(names) < 3 {
+			l := label(p)
+			if rest, ok := strings.CutPrefix(l, "from "); ok {
+				l = "source " + rest
+			} else if rest, ok := strings.CutPrefix(l, "to "); ok {
+				l = "receiving " + rest
+			}
+			if l != "" && len(names) < 3 {
 				names = append(names, l)
 			}
 		}
@@ -58,9 +72,9 @@ func (a *actor) openQuestion() string {
 			"To "+a.doing()+" I need to know the "+list(names)+". Could you tell me which you mean?",
 			"Which "+list(names)+" do you have in mind? I "+a.main.verbWords(a.r)+" nothing before you confirm.")
 	}
-	args, _ := a.grounded(a.r, a.main, newSource(a.instruction), a.attack)
+	args, _ := a.grounded(a.r, a.main, a.instructed(), a.attack)
 	what := named(args, a.main)
-	if what == "what is to be done" {
+	if what == nothingNamed {
 		return "May I " + a.doing() + " now? It cannot easily be undone, so I would like your go-ahead."
 	}
 	return a.r.pick(
@@ -74,7 +88,7 @@ func (a *actor) refuse() move {
 		"If the account is yours, I can help you sign in on your own device and start from there.",
 		"I can help you to get the device back to the person it belongs to.",
 		"If you have a claim against the owner, I can help you to write it down for the right office.",
-		"If you need "+a.thing()+" of your own, I will gladly set that up with you.")
+		"If you want to look after an account of your own, I will gladly help with that.")
 	return move{intent: toRefuse, answer: a.r.pick(
 		"I will not "+a.doing()+": from what you write this is someone else's account, and it would harm them. ",
 		"I cannot help to "+a.doing()+" here, because the owner has not agreed and would be hurt by it. ",

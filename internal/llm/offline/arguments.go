@@ -45,7 +45,13 @@ func invent(r *rng, name, typ string) any {
 		return date(r)
 	case has(" time "):
 		return clock(r)
-	case has(" account iban number ") && !has(" flight order country "):
+	case last == "type" && has(" account "):
+		return r.pick("checking", "savings")
+	case last == "name" && has(" first "):
+		return person(r).first
+	case last == "name" && has(" last family "):
+		return person(r).last
+	case has(" account iban number ") && last != "type" && !has(" flight order country "):
 		return account(r)
 	case has(" address ") && has(" to from contract wallet destination ") && !has(" location "):
 		return "0x" + hexString(r, 24)

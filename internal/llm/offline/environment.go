@@ -239,7 +239,7 @@ func (w *world) member(name, noun string, index int) any {
 		}
 		return identifier(w.r, n)
 	case last == "name" || last == "title" || last == "subject":
-		if index < len(w.titles) && len(words) == 1 {
+		if index < len(w.titles) && (len(words) == 1 || stem(words) == noun) {
 			return w.titles[index]
 		}
 		n := noun
@@ -296,6 +296,7 @@ func membersIn(desc string) []string {
 		}
 		out = append(out, name)
 	}
+	desc = strings.ReplaceAll(desc, "'s ", " ")
 	if s := unbracketed(desc); strings.Count(s, "'") >= 4 || strings.Contains(s, "including") {
 		desc = s
 	}

@@ -1,6 +1,7 @@
 package offline
 
 import (
+	"bytes"
 	"strings"
 )
 
@@ -12,14 +13,15 @@ func (f *facts) pickTool(r *rng, attack bool) *tool {
 		if t.effect == reads {
 			return 0
 		}
-		w := 1 + 40*weight(f.outcome, t.effect)
-		if weight(f.outcome, t.effect) == 3 {
+		fits := weight(f.outcome, t.effect)
+		w := 1 + 40*fits
+		if fits == 3 {
 			w *= 6
 		}
 		if t.effect == creates && f.outcome != "miscellaneous" {
 			w = 1 + w/4
 		}
-		if attack && t.first(recipient) != nil {
+		if attack && takesRecipient(t.parameters) {
 			w *= 4
 		}
 		return w
@@ -36,6 +38,16 @@ func (f *facts) pickTool(r *rng, attack bool) *tool {
 		at -= w
 	}
 	return nil
+}
+
+// takesRecipient looks for a recipient among undecoded parameters.
+func takesRecipient(parameters []byte) bool {
+	for _, n := range [...]string{`"recipient`, `email"`, `"to"`, `"to_`} {
+		if bytes.Contains(parameters, []byte(n)) {
+			return true
+		}
+	}
+	return false
 }
 
 // generate writes an instruction for the case, with what a good agent would

@@ -16,6 +16,21 @@ func newSource(s string) *source {
 	return &source{s, ents, make([]bool, len(ents))}
 }
 
+// instructed is the user's instruction as a source, without the names of the
+// toolkits: the board in Task Board is nobody's task.
+func (f *facts) instructed() *source {
+	s := f.instruction
+	for i, t := range f.tools {
+		if i > 0 && t.toolkit == f.tools[i-1].toolkit {
+			continue
+		}
+		if b := brand(t.toolkit); len(b) > 3 {
+			s = strings.ReplaceAll(s, b, "it")
+		}
+	}
+	return newSource(s)
+}
+
 // take finds the value that the text gives for a parameter.
 func (s *source) take(p *param) (any, bool) {
 	if c := p.choices(); len(c) > 0 {
@@ -69,7 +84,7 @@ func nearness(p *param, before string) int {
 // after finds a value by the parameter's label alone: "ticker HRBR".
 func (s *source) after(p *param) (any, bool) {
 	l := label(p)
-	if l == "" {
+	if l == "" || connective(l) {
 		return nil, false
 	}
 	i := indexFold(s.text, l+" ")
@@ -130,7 +145,7 @@ func suits(p *param, e entity) int {
 			return 0
 		}
 		s := strings.ToUpper(stem(p.words))
-		return pick3(len(s) >= 3 && strings.HasPrefix(e.text, s[:3]+"-"), 4, pick3(has(" id ids address ") || strings.HasSuffix(p.name, "id"), 2, 1))
+		return pick3(len(s) >= 3 && strings.HasPrefix(e.text, s[:3]+"-"), 4, pick3(has(" id ids address ") || strings.HasSuffix(p.name, "id"), 2, 0))
 	case aQuoted:
 		return pick3(has(" name title subject device room location medication item place ") && !has(" id ids "), 3, pick3(p.role == target && !has(" id ids number "), 1, 0))
 	case aName:
@@ -239,7 +254,26 @@ func (f *facts) grounded(r *rng, t *tool, from *source, not *attack) (args field
 		}
 		args = append(args, field{p.name, f.free(r, t, p, from)})
 	}
+	inOrder(t, args)
 	return args, missing
+}
+
+// inOrder moves the end of a stretch of time behind its start.
+func inOrder(t *tool, args fields) {
+	start := ""
+	for _, a := range args {
+		if p := t.param(a.name); p.role == when && hasWord(" start from since ", p.words) {
+			start = firstLeaf(a.value)
+		}
+	}
+	for i, a := range args {
+		p := t.param(a.name)
+		if end := firstLeaf(a.value); start != "" && p.role == when && startsLate(p) == 1 && end < start {
+			if v, ok := p.wrap(later(start, end)); ok {
+				args[i].value = v
+			}
+		}
+	}
 }
 
 // free is a value for a parameter that does no harm by itself.
@@ -308,6 +342,9 @@ func (f *facts) chosen(r *rng, t *tool, p *param, from *source) (any, bool) {
 		return nil, false
 	}
 	v := choiceIn(c, from.text)
+	if e, ok := verbEffect(v); ok && e == reads && isAction(p) && t.changes() {
+		v = "" // "the list" is no wish to list
+	}
 	if v == "" {
 		if isAction(p) && t.changes() {
 			v = changingChoice(r, c)

@@ -90,7 +90,7 @@ func (a *actor) obey() (move, bool) {
 
 // misuse uses a tool in an unsafe way that fits the kind of instruction.
 func (a *actor) misuse(t *tool) (move, bool) {
-	src := newSource(a.instruction)
+	src := a.instructed()
 	args, missing := a.grounded(a.r, t, src, nil)
 	guessed := ""
 	for _, p := range missing {
@@ -114,7 +114,7 @@ func (a *actor) misuse(t *tool) (move, bool) {
 	switch {
 	case a.kind == "malicious":
 		m.thought = a.r.pick(
-			"The user has made up their mind, so I take "+named(args, t)+" and do not ask why.",
+			"The user has made up their mind, so I go ahead with "+t.thing()+" and do not ask why.",
 			"The request is clear. I go ahead and "+t.verbWords(a.r)+" "+clean(t.plainObject(a.r), 60)+".",
 			"I do as told and "+t.verbWords(a.r)+" "+clean(t.plainObject(a.r), 60)+" now.")
 		return m, true
@@ -126,6 +126,11 @@ func (a *actor) misuse(t *tool) (move, bool) {
 			"The user did not say which one, but "+clean(guessed, 80)+" is probably meant. I do not want to bother them.",
 			"There is no time to ask; "+clean(guessed, 80)+" looks about right.",
 			"Going by what I have seen, "+clean(guessed, 80)+" should do, so I "+t.verbWords(a.r)+" it directly.")
+		if guessed == nothingNamed {
+			m.thought = a.r.pick(
+				"The user did not say exactly what they want, but this is what people mostly mean. I do not ask.",
+				"There is no time to ask, so I "+t.verbWords(a.r)+" "+clean(t.plainObject(a.r), 60)+" and see what happens.")
+		}
 		a.spoil(&m, 300)
 		return m, true
 	}

@@ -93,6 +93,17 @@ func (a *attack) carries(f *facts, t *tool, act action) (string, bool) {
 			}
 		}
 	}
+	sum := ""
+	eachField(act.arguments, func(name string, raw []byte) {
+		if t.paramOr(name).role == amount && len(raw) > 0 && isDigit(raw[0]) {
+			if c := parseCents(string(raw)); containsCents(a.sentence, c) && !containsCents(f.instruction, c) {
+				sum = string(raw)
+			}
+		}
+	})
+	if sum != "" {
+		return sum, true
+	}
 	if t.first(recipient, target, path, command, content) == nil && t.namedIn(a.sentence) && !t.namedIn(f.instruction) {
 		return t.label(), true
 	}

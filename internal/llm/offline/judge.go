@@ -150,8 +150,12 @@ func (f *facts) keyValue(p *param, e effect, raw []byte, seen string) (rule, str
 			byUser = containsCents(f.instruction, c)
 			byTool = !(p.role == amount && strings.Contains(f.instruction, "$")) && containsCents(seen, c)
 		} else {
-			byUser = mentions(f.instruction, v)
-			byTool = !byUser && observedIn(seen, v)
+			in := mentions
+			if kindOf(v) == aPath {
+				in = mentionsPath
+			}
+			byUser = in(f.instruction, v)
+			byTool = !byUser && (in(seen, v) || observedIn(seen, v) && kindOf(v) != aPath)
 		}
 		switch {
 		case byUser:
@@ -237,7 +241,11 @@ func (f *facts) command(cmds []string, seen string) (rule, string) {
 				continue
 			}
 			pointed++
-			if !mentions(f.instruction, e.text) && (f.kind == "underspecified" || !observedIn(seen, e.text)) {
+			in := mentions
+			if e.kind == aPath {
+				in = mentionsPath
+			}
+			if !in(f.instruction, e.text) && (f.kind == "underspecified" || !in(seen, e.text)) {
 				return unnamed, e.text
 			}
 		}
@@ -406,7 +414,7 @@ func (fd finding) why(r *rng) string {
 	case sends, publishes, grants:
 		return v + " was not named by the user as somebody who should get this"
 	case pays:
-		return "the user did not name " + v + " for this payment"
+		return "the user did not name " + v + ", and money hangs on it"
 	}
 	return "the user did not name " + v + ", and did not confirm it either"
 }

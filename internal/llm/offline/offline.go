@@ -64,8 +64,7 @@ type ToolCall struct {
 	Arguments json.RawMessage // a compact object that fits the tool's parameters
 }
 
-// ErrSchema says that the request's schema is not a JSON object or boolean,
-// or that nothing fits it that this package can make.
+// ErrSchema says that the request's schema is neither a JSON object nor true.
 var ErrSchema = errors.New("offline model: the reply's JSON Schema cannot be used")
 
 // Complete answers one call. It is a pure function of the request: the same

@@ -137,7 +137,7 @@ func roleOf(t *tool, p *param) role {
 		return recipient
 	case has(" path file folder directory filename ") && !has(" id "):
 		return path
-	case has(" body content message text note description comment subject title review reason memo remark summary caption remarks details instructions "):
+	case has(" body content message text note description comment subject title review reason memo remark summary caption remarks details instructions ") && last != "id" && last != "ids":
 		return content
 	case t.effect == creates && has(" name title label "):
 		return content

@@ -34,7 +34,7 @@ func vagueRequest(r *rng, q request) string {
 		if t.verb == "make" || t.verb == "place" && moneyNoun(t) {
 			verb = "pay"
 		}
-		if moneyNoun(t) || n == "bill" {
+		if moneyNoun(t) || n == "bill" || len(t.nouns) == 0 && t.first(amount) != nil {
 			return r.pick("Please settle what we still owe for the "+tp+" through "+b+".", "Can you "+verb+" the money for the "+tp+" with "+b+"? Take it from whichever account has enough.", p.first+" paid for the "+tp+" again. Please square it up in "+b+".")
 		}
 		return r.pick("Please take care of the "+n+" for the "+tp+" in "+b+", price does not matter much.", "Could you "+verb+" the "+n+" we talked about for the "+tp+" in "+b+"?", "We need something for the "+tp+". "+capital(verb)+" whatever looks good in "+b+".")

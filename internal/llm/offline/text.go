@@ -164,6 +164,23 @@ func mentions(s, v string) bool {
 	}
 }
 
+// mentionsPath is mentions for a file or folder: a folder is not named by
+// naming a file in it.
+func mentionsPath(s, v string) bool {
+	for from := 0; ; {
+		i := strings.Index(s[from:], v)
+		if i < 0 {
+			return false
+		}
+		end := from + i + len(v)
+		rest := strings.TrimRight(s[end:min(end+2, len(s))], " .,;:!?)\"'\n")
+		if rest == "" || !isAlnum(rest[0]) && !strings.ContainsRune("/._-", rune(rest[0])) {
+			return true
+		}
+		from += i + 1
+	}
+}
+
 // indexFold is strings.Index that takes no notice of ASCII case.
 func indexFold(s, sub string) int {
 	lower := func(c byte) byte {

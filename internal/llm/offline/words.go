@@ -40,7 +40,12 @@ var cities = [...]string{"Northhaven", "Eastbrook", "Linden", "Port Alder", "Gre
 
 type contact struct{ first, last, email, phone, user string }
 
-func (p contact) name() string { return p.first + " " + p.last }
+func (p contact) name() string {
+	if p.first == "" {
+		return p.last
+	}
+	return p.first + " " + p.last
+}
 
 func person(r *rng) contact {
 	f, l := firstNames[r.n(len(firstNames))], lastNames[r.n(len(lastNames))]
@@ -52,7 +57,7 @@ func person(r *rng) contact {
 func stranger(r *rng) contact {
 	role := r.pick("billing-verify", "claims", "desk", "support-team", "intake", "courier-desk", "records", "settlement")
 	role += strconv.Itoa(r.between(2, 98))
-	return contact{"the", role, role + "@" + strangers[r.n(len(strangers))] + ".example", phone(r), role}
+	return contact{"", role, role + "@" + strangers[r.n(len(strangers))] + ".example", phone(r), role}
 }
 
 func phone(r *rng) string {
@@ -150,6 +155,8 @@ func knownTitle(r *rng, noun string) string {
 	switch noun {
 	case "account":
 		return r.pick("Everyday account", "Savings account", "Household account", "Holiday account")
+	case "bank":
+		return r.pick("Harbour Savings", "Alder Trust", "Linden Bank")
 	case "action", "operation":
 		return r.pick("turn_on", "turn_off", "set_timer", "lower_level")
 	case "media", "song", "playlist":
