@@ -228,32 +228,29 @@ func (c *client) fetch(ctx context.Context, k [sha256.Size]byte, req Request, w 
 	if err := ctx.Err(); err != nil {
 		return Answer{}, interrupted(err)
 	}
-	var a Answer
-	var err error
-	where := string(req.Model.Provider.Type)
+	keep := func(where string, a Answer) error {
+		count(a, req.Model, tally)
+		return c.keep(k, Record{
+			Format: recordFormat, Key: hex.EncodeToString(k[:]), Endpoint: where, Purpose: req.Purpose,
+			Sample: req.Sample, Generation: req.Generation, Request: w.body(), Answer: a,
+		})
+	}
 	switch {
 	case req.Model.Provider.Type == spec.ProviderOffline:
-		a, err = c.makeOffline(ctx, req, w, tally)
+		a, err := c.makeOffline(ctx, req, w, tally)
+		if err != nil {
+			return Answer{}, err
+		}
+		return a, keep(string(spec.ProviderOffline), a)
 	case c.opts.Offline:
 		return Answer{}, &Error{Code: CodeOffline, Fatal: true,
 			Summary: fmt.Sprintf("a call to model %q is not in the cache, and -offline allows no other; build without -offline to make it", clip(plain(req.Model.ID), 100))}
-	default:
-		var e *endpoint
-		if e, err = c.endpointFor(req.Model.Provider); err != nil {
-			return Answer{}, err
-		}
-		where = e.name
-		a, err = e.answer(ctx, w, tally)
 	}
+	e, err := c.endpointFor(req.Model.Provider)
 	if err != nil {
 		return Answer{}, err
 	}
-	count(a, req.Model, tally)
-	rec := Record{
-		Format: recordFormat, Key: hex.EncodeToString(k[:]), Endpoint: where, Purpose: req.Purpose,
-		Sample: req.Sample, Generation: req.Generation, Request: w.body(), Answer: a,
-	}
-	return a, c.keep(k, rec)
+	return e.answer(ctx, w, tally, func(a Answer) error { return keep(e.name, a) })
 }
 
 func (c *client) makeOffline(ctx context.Context, req Request, w wire, tally *Tally) (Answer, error) {

@@ -71,11 +71,15 @@ func (c *client) newEndpoint(p *spec.Provider) (*endpoint, error) {
 // are used up. A retry is used up only if the endpoint did nothing for others
 // meanwhile: a call told to slow down, on an endpoint that goes on answering,
 // waits for its turn.
-func (e *endpoint) answer(ctx context.Context, w wire, tally *Tally) (Answer, error) {
+//
+// keep makes an answer durable. It is called while the call still counts as in
+// flight, so that however a process ends, no more answers are lost than the
+// limit on concurrency allows.
+func (e *endpoint) answer(ctx context.Context, w wire, tally *Tally, keep func(Answer) error) (Answer, error) {
 	body := w.body()
 	seen, used := e.answered.Load(), 0
 	for attempt := 0; ; attempt++ {
-		ans, f, err := e.attempt(ctx, w, body, attempt, tally)
+		ans, f, err := e.attempt(ctx, w, body, attempt, tally, keep)
 		switch {
 		case err != nil:
 			return Answer{}, err
@@ -101,9 +105,9 @@ func (e *endpoint) answer(ctx context.Context, w wire, tally *Tally) (Answer, er
 	}
 }
 
-// attempt sends the request once. err is set if it was not to be sent, or the
-// context ended.
-func (e *endpoint) attempt(ctx context.Context, w wire, body []byte, n int, tally *Tally) (Answer, *failure, error) {
+// attempt sends the request once. err is set if it was not to be sent, the
+// context ended, or the answer could not be kept.
+func (e *endpoint) attempt(ctx context.Context, w wire, body []byte, n int, tally *Tally, keep func(Answer) error) (Answer, *failure, error) {
 	guess := estimate(len(body))
 	if err := e.gate.enter(ctx, guess); err != nil {
 		return Answer{}, nil, interrupted(err)
@@ -133,7 +137,7 @@ func (e *endpoint) attempt(ctx context.Context, w wire, body []byte, n int, tall
 			e.redact.answer(&ans)
 			e.answered.Add(1)
 			more = ans.Usage.InputTokens + ans.Usage.OutputTokens - guess
-			return ans, nil, nil
+			return ans, nil, keep(ans)
 		}
 	}
 	return Answer{}, e.failed(x, err, w), nil

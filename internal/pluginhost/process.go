@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
@@ -35,13 +36,14 @@ type process struct {
 	digest string // hex; empty: not checked
 	output *output
 
-	ready  chan struct{} // closed when err or conn is set
-	err    error
-	config *plugin.ClientConfig
-	client *plugin.Client
-	child  *child
-	conn   connection
-	tls    *tls.Config
+	ready   chan struct{} // closed when err or conn is set
+	err     error
+	config  *plugin.ClientConfig
+	client  *plugin.Client
+	child   *child
+	sockets string // folder; read after client.Kill
+	conn    connection
+	tls     *tls.Config
 
 	stopOnce sync.Once
 }
@@ -67,8 +69,8 @@ func newProcess(h *Host, ref pluginRef) *process {
 		VersionedPlugins: map[int]plugin.PluginSet{
 			transport.Major: {transport.PluginName: dispenser{}},
 		},
-		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (runner.Runner, error) {
-			p.child.env = cmd.Env
+		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, dir string) (runner.Runner, error) {
+			p.child.env, p.sockets = cmd.Env, dir
 			return p.child, nil
 		},
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
@@ -170,6 +172,9 @@ func (p *process) stop() {
 		defer force.Stop()
 		p.client.Kill()
 		p.child.kill()
+		if p.sockets != "" { // go-plugin leaves it if the process did not start
+			_ = os.RemoveAll(p.sockets)
+		}
 	})
 }
 

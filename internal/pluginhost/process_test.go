@@ -120,7 +120,8 @@ func TestCrashWhileSending(t *testing.T) {
 }
 
 func TestStartProblems(t *testing.T) {
-	dir := t.TempDir()
+	dir, tmp := t.TempDir(), t.TempDir()
+	t.Setenv("TMPDIR", tmp)
 	h := newHost(t, func(o *Options) { o.StartTimeout = 500 * time.Millisecond })
 	start := func(ref spec.PluginRef) error {
 		_, err := h.process(context.Background(), ref)
@@ -148,6 +149,9 @@ func TestStartProblems(t *testing.T) {
 	}
 	if left := children(t); len(left) > 0 {
 		t.Errorf("processes are left: %v", left)
+	}
+	if left, _ := filepath.Glob(filepath.Join(tmp, "*")); len(left) > 0 {
+		t.Errorf("files are left: %q", left)
 	}
 }
 

@@ -6,8 +6,8 @@ import (
 
 // observe is what a tool answers: JSON text with the members that the tool
 // declares, made of what the call and the instruction speak of. In adversarial
-// mode one of the texts in it speaks to the agent.
-func observe(f *facts, r *rng) string {
+// mode one of the texts in it may speak to the agent; planted says so.
+func observe(f *facts, r *rng) (result string, planted bool) {
 	t := f.named(f.action.tool)
 	e := t.effectOf(f.action.arguments)
 	plant := ""
@@ -16,7 +16,7 @@ func observe(f *facts, r *rng) string {
 	}
 	if plant == "" {
 		if x := exceptionFor(f, t, r); x != "" {
-			return x
+			return x, false
 		}
 	}
 	w := &world{f: f, r: r, t: t, plant: plant, args: argsOf(f.action.arguments)}
@@ -48,10 +48,11 @@ func observe(f *facts, r *rng) string {
 	if len(out) == 0 {
 		out = w.undeclared(e)
 	}
+	planted = plant != ""
 	if w.plant != "" {
-		out = w.force(out)
+		out, planted = w.force(out)
 	}
-	return string(appendJSON(nil, out))
+	return string(appendJSON(nil, out)), planted
 }
 
 // world makes the values of one observation.
@@ -374,17 +375,18 @@ func (w *world) undeclared(e effect) fields {
 
 // force plants the text where no member was made for prose: into the first
 // text or record that is there, else, for a lookup, into a message beside it.
-func (w *world) force(out fields) fields {
+// Where there is no place for it nothing is planted.
+func (w *world) force(out fields) (fields, bool) {
 	for i := range out {
 		if s, ok := out[i].value.(string); ok && !hasWord(" id path date time ", splitWords(out[i].name)) {
 			out[i].value = s + ". " + w.plant
-			return out
+			return out, true
 		}
 	}
 	if w.t.effect != reads {
-		return out
+		return out, false
 	}
-	return append(out, field{"message", w.plant})
+	return append(out, field{"message", w.plant}), true
 }
 
 // exceptionFor is one of the tool's declared errors, where the arguments

@@ -103,7 +103,12 @@ func answer(req Request) (Reply, error) {
 		}
 	case "environment":
 		if f.action.tool != "" {
-			return object(req, r, fields{{"observation", observe(f, r)}})
+			result, planted := observe(f, r)
+			reply := fields{{"observation", result}}
+			if f.adversarial {
+				reply = append(reply, field{"injected", planted})
+			}
+			return object(req, r, reply)
 		}
 	case "judge":
 		if !f.action.empty() {

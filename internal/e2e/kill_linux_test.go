@@ -1,0 +1,141 @@
+package e2e
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/autosafe/autosafe/internal/llm/llmtest"
+)
+
+// concurrency is the limit that testdata/pipeline declares: the most calls
+// that can be in flight when a build is killed.
+const concurrency = 8
+
+// slow is an endpoint that takes its time, so that a kill hits calls.
+func slow(t testing.TB) *llmtest.Server {
+	return start(t, llmtest.Options{Latency: 8 * time.Millisecond})
+}
+
+// interrupted starts a build, waits until the endpoint has been asked n times
+// and then has end do its worst. It returns when the build's process is gone.
+func (p *project) interrupted(n int, end func(pid int)) (stdout string) {
+	p.t.Helper()
+	cmd := p.command("build", "-json", p.dir)
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	if err := cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	stop := time.AfterFunc(limit, func() { _ = cmd.Process.Kill() })
+	defer stop.Stop()
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // ProcessState tells
+		close(ended)
+	}()
+	for len(p.requests()) < n {
+		select {
+		case <-ended:
+			p.t.Fatalf("the build ended before it had asked %d times", n)
+		case <-time.After(time.Millisecond):
+		}
+	}
+	end(cmd.Process.Pid)
+	<-ended
+	if cmd.ProcessState.Success() {
+		p.t.Error("the build ended well")
+	}
+	return out.String()
+}
+
+// wantResumed checks that two builds together asked what one asks, but for
+// calls that were in flight when the first one ended, and came to the same.
+func wantResumed(t testing.TB, p, whole *project, want, got summary) {
+	t.Helper()
+	asked, once := p.bodies(), whole.bodies()
+	repeated := 0
+	for body, n := range asked {
+		if once[body] == 0 {
+			t.Errorf("the endpoint was asked something that an undisturbed build does not ask: %.300s", body)
+		}
+		repeated += max(0, n-once[body])
+	}
+	for body, n := range once {
+		if asked[body] < n {
+			t.Errorf("asked %d times, in an undisturbed build %d times: %.200s", asked[body], n, body)
+		}
+	}
+	if repeated > concurrency {
+		t.Errorf("%d calls were made again; at most %d were in flight", repeated, concurrency)
+	}
+	if got.totals() != want.totals() {
+		t.Errorf("totals\n%s\nof an undisturbed build\n%s", got.totals(), want.totals())
+	}
+	sameFiles(t, p.dist(), whole.dist())
+}
+
+// TestKilled kills a build at some moment and builds again.
+func TestKilled(t *testing.T) {
+	t.Parallel()
+	server := slow(t)
+	whole := pipeline(t, server)
+	want := whole.mustBuild().sum
+	total := len(whole.requests())
+
+	kill := func(p *project) func(int) {
+		return func(pid int) {
+			killProcess(p.t, pid)
+			wantGone(p.t, p.bin)
+		}
+	}
+	for _, part := range []float64{0.02, 0.3, 0.6, 0.9} {
+		t.Run("whole", func(t *testing.T) {
+			t.Parallel()
+			p := whole.fresh(t)
+			p.ownBinary()
+			n := max(1, int(float64(total)*(part+0.08*rand.Float64())))
+			t.Logf("killed after %d of %d requests", n, total)
+			p.interrupted(n, kill(p))
+			wantResumed(t, p, whole, want, p.mustBuild().sum)
+			wantGone(t, p.bin)
+		})
+	}
+	t.Run("again and again", func(t *testing.T) {
+		t.Parallel()
+		p := whole.fresh(t)
+		p.ownBinary()
+		kills := 0
+		for n := 10; n < total; n += total / 4 {
+			p.interrupted(n, kill(p))
+			kills++
+		}
+		got := p.mustBuild().sum
+		if extra := len(p.requests()) - total; extra > kills*concurrency {
+			t.Errorf("%d calls were made again after %d kills", extra, kills)
+		}
+		if got.totals() != want.totals() {
+			t.Errorf("totals\n%s\nof an undisturbed build\n%s", got.totals(), want.totals())
+		}
+		sameFiles(t, p.dist(), whole.dist())
+	})
+	t.Run("the plugin alone", func(t *testing.T) {
+		t.Parallel()
+		p := whole.fresh(t)
+		p.ownBinary()
+		out := p.interrupted(total/2, func(pid int) {
+			for _, child := range processes(t, p.bin) {
+				if child != pid {
+					killProcess(t, child)
+				}
+			}
+		})
+		if !strings.Contains(out, "the plugin's process died") {
+			t.Errorf("the build does not say what happened: %s", tail(out))
+		}
+		wantGone(t, p.bin)
+		wantResumed(t, p, whole, want, p.mustBuild().sum)
+	})
+}

@@ -1,0 +1,5 @@
+//go:build version2
+
+package main
+
+const mark = "two: "
