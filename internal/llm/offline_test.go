@@ -1,3 +1,11 @@
+package llm
+
+import (
+	"testing"
+
+	"github.com/autosafe/autosafe/internal/llm/offline"
+	"github.com/autosafe/autosafe/spec"
+)
 
 // TestOfflineIdentity holds the identity that the language gives the offline
 // provider, which row keys rest on, to the version of the offline model.
