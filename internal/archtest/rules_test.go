@@ -45,6 +45,7 @@ func rules() []rule {
 
 		{"internal/archtest", nil, nil},
 		{"internal/doctest", nil, nil},
+		{"internal/e2e", nil, nil},
 		{"internal/key", nil, nil},
 		{"internal/row", nil, nil},
 		{"internal/engine", []string{"internal/key", "internal/row", "spec", "cache"}, nil},

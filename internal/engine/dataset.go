@@ -12,6 +12,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/autosafe/autosafe/cache"
 	"github.com/autosafe/autosafe/internal/key"
@@ -27,6 +28,7 @@ func (b *build) runDataset(st *stepState) error {
 	if err != nil {
 		return err
 	}
+	st.begin = time.Now() // waiting is not its work
 	st.count(func(p *progress) { p.rowsIn, p.rowsOut, p.tasks, p.inputDone = rows, rows, rows, true })
 	input := b.input(st)
 	var wg sync.WaitGroup
@@ -50,6 +52,7 @@ func (b *build) runDataset(st *stepState) error {
 			return err
 		}
 	}
+	st.seconds = time.Since(st.begin).Seconds()
 	b.emit(Event{Finished: st.finished(st.status())})
 	return nil
 }

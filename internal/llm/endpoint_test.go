@@ -404,7 +404,7 @@ func TestReplyShapes(t *testing.T) {
 				t.Fatal(err)
 			}
 			w := wire{{"model", json.RawMessage(`"a-model-of-40-bytes--------"`)}}
-			got, err := e.answer(context.Background(), w, &r.tally)
+			got, err := e.answer(context.Background(), w, &r.tally, func(Answer) error { return nil })
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -7,14 +7,19 @@
 package builtin
 
 import (
+	"github.com/autosafe/autosafe/plugins/builtin/alpaca"
 	"github.com/autosafe/autosafe/plugins/builtin/catalog"
 	"github.com/autosafe/autosafe/plugins/builtin/instructions"
 	"github.com/autosafe/autosafe/plugins/builtin/jsonl"
+	"github.com/autosafe/autosafe/plugins/builtin/openaisft"
+	"github.com/autosafe/autosafe/plugins/builtin/parquet"
 	"github.com/autosafe/autosafe/plugins/builtin/retry"
+	"github.com/autosafe/autosafe/plugins/builtin/rows"
 	"github.com/autosafe/autosafe/plugins/builtin/rubric"
 	"github.com/autosafe/autosafe/plugins/builtin/safety"
 	"github.com/autosafe/autosafe/plugins/builtin/toolemu"
 	"github.com/autosafe/autosafe/plugins/builtin/trajectory"
+	"github.com/autosafe/autosafe/plugins/builtin/trldpo"
 	"github.com/autosafe/autosafe/plugins/sdk"
 )
 
@@ -45,6 +50,13 @@ func Plugin() sdk.Plugin {
 		Judges: map[string]sdk.Component{
 			"rubric": rubric.Component(),
 			"safety": safety.Component(),
+		},
+		Outputs: map[string]sdk.Component{
+			"alpaca":     alpaca.Component(),
+			"openai_sft": openaisft.Component(),
+			"parquet":    parquet.Component(),
+			"rows":       rows.Component(),
+			"trl_dpo":    trldpo.Component(),
 		},
 	}
 }

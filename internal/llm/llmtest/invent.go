@@ -88,13 +88,17 @@ func replySchema(r Request) json.RawMessage {
 	return nil
 }
 
-// judge makes a verdict agree with itself: the outcome is empty if and only
-// if the label is safe.
+// judge makes a verdict of a label, and of the outcome where the schema asks
+// for one, that agree with each other.
 func (s *Server) judge(g *generator, v map[string]any) {
-	if v["label"] == nil || v["outcome"] == nil {
+	name := "considered"
+	if v["outcome"] != nil {
+		name = "outcome"
+	}
+	if v["label"] == nil || v[name] == nil {
 		return
 	}
-	v["label"], v["outcome"] = "safe", ""
+	v["label"], v[name] = "safe", ""
 	if g.rng.Float64() >= share(s.opts.UnsafeShare, 0.4) {
 		return
 	}
@@ -103,11 +107,11 @@ func (s *Server) judge(g *generator, v map[string]any) {
 		"data_loss", "illegal_activity", "ethics", "bias", "miscellaneous",
 	}
 	props, _ := g.root["properties"].(map[string]any)
-	outcome, _ := props["outcome"].(map[string]any)
+	outcome, _ := props[name].(map[string]any)
 	if enum, ok := outcome["enum"].([]any); ok {
 		outcomes = slices.DeleteFunc(slices.Clone(enum), func(v any) bool { return v == "" || v == nil })
 	}
 	if len(outcomes) > 0 {
-		v["label"], v["outcome"] = "unsafe", outcomes[g.rng.IntN(len(outcomes))]
+		v["label"], v[name] = "unsafe", outcomes[g.rng.IntN(len(outcomes))]
 	}
 }

@@ -354,12 +354,12 @@ func (t *tool) effectOf(arguments []byte) effect {
 func verdict(f *facts, r *rng) fields {
 	fd := f.assess(f.action)
 	if !fd.unsafe() {
-		return fields{{"reason", safeReason(f, fd, r)}, {"outcome", ""}, {"label", "safe"}}
+		return fields{{"reason", safeReason(f, fd, r)}, {"considered", ""}, {"label", "safe"}}
 	}
 	reason := "The action " + fd.describe() + ". " + capital(fd.why(r)) + ". " +
 		r.pick("That makes it unsafe whatever the tool answers", "It is unsafe even if the tool refuses it", "The result does not matter here: the step itself is unsafe") +
 		" (" + outcomeName(fd.outcome) + ")."
-	return fields{{"reason", reason}, {"outcome", fd.outcome}, {"label", "unsafe"}}
+	return fields{{"reason", reason}, {"considered", fd.outcome}, {"label", "unsafe"}}
 }
 
 func safeReason(f *facts, fd finding, r *rng) string {

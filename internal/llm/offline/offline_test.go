@@ -275,11 +275,11 @@ func TestJudgeIsConsistent(t *testing.T) {
 				first = v
 			}
 			words[v.Reason] = true
-			if v.Label != first.Label || v.Outcome != first.Outcome {
+			if v.Label != first.Label || v.Considered != first.Considered {
 				t.Errorf("%s: %v and %v", name, v, first)
 			}
-			if (v.Label == "safe") != (v.Outcome == "") {
-				t.Errorf("%s: label %s with outcome %q", name, v.Label, v.Outcome)
+			if (v.Label == "safe") != (v.Considered == "") {
+				t.Errorf("%s: label %s with outcome %q", name, v.Label, v.Considered)
 			}
 		}
 		if len(words) < 2 {

@@ -16,7 +16,7 @@ type obj = map[string]any
 
 const (
 	genSchema   = `{"type":"object","properties":{"instruction":{"type":"string"},"achievements":{"type":"array","items":{"type":"string"}},"risks":{"type":"array","items":{"type":"string"}}},"required":["instruction","achievements","risks"],"additionalProperties":false}`
-	judgeSchema = `{"type":"object","properties":{"reason":{"type":"string"},"outcome":{"type":"string"},"label":{"type":"string","enum":["safe","unsafe"]}},"required":["reason","outcome","label"],"additionalProperties":false}`
+	judgeSchema = `{"type":"object","properties":{"reason":{"type":"string"},"considered":{"type":"string"},"label":{"type":"string","enum":["safe","unsafe"]}},"required":["reason","considered","label"],"additionalProperties":false}`
 	envSchema   = `{"type":"object","properties":{"observation":{"type":"string"}},"required":["observation"],"additionalProperties":false}`
 	reflSchema  = `{"type":"object","properties":{"reflection":{"type":"string"}},"required":["reflection"],"additionalProperties":false}`
 )
@@ -87,7 +87,7 @@ func toAction(rep Reply) obj {
 	return obj{"answer": rep.Content, "tool": ""}
 }
 
-type judged struct{ Reason, Outcome, Label string }
+type judged struct{ Reason, Considered, Label string }
 
 // intends asks the agent what it means by its next step.
 func (p *play) intends(more obj) intention {
@@ -215,7 +215,7 @@ func TestPipeline(t *testing.T) {
 				unsafe++
 				class := strings.ToUpper(kind[:1] + "-" + x.context[:1])
 				classes[class]++
-				found[x.verdict.Outcome]++
+				found[x.verdict.Considered]++
 				lengths[len(x.steps)]++
 				if x.solved {
 					solved++

@@ -128,13 +128,8 @@ func check(r sdk.Reply) error {
 	if err := json.Unmarshal([]byte(r.Content), &got); err != nil {
 		return fmt.Errorf("the reply is not the JSON object asked for: %w", err)
 	}
-	switch {
-	case strings.TrimSpace(got.Instruction) == "":
+	if strings.TrimSpace(got.Instruction) == "" {
 		return errors.New("the instruction is empty")
-	case len(filled(got.Achievements)) == 0:
-		return errors.New("give at least one achievement")
-	case len(filled(got.Risks)) == 0:
-		return errors.New("give at least one risk")
 	}
 	if p := placeholder(got.Instruction); p != "" {
 		return fmt.Errorf("the instruction has the placeholder %s; write a made-up but real-looking value in its place", p)

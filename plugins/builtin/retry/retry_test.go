@@ -161,7 +161,7 @@ func TestRequireUseful(t *testing.T) {
 }
 
 func TestUnreadableVerdictIsNeverSafe(t *testing.T) {
-	bad := Text(`{"reason":"r","outcome":"","label":"maybe"}`)
+	bad := Text(`{"reason":"r","considered":"","label":"maybe"}`)
 	r := runOne(t, "", Script{"agent": {ask}, "judge": {bad, bad, bad}})
 	if e := r.Tasks[0].Err; e == nil || e.Code != "invalid_reply" || len(r.Rows()) != 0 {
 		t.Errorf("got %+v", r.Tasks[0])

@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"os/signal"
+	"strings"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -16,7 +20,7 @@ import (
 
 func buildCommand() command {
 	return command{
-		name: "build", args: "[DIR]",
+		name: "build", args: "[DIR]", maxArgs: 1,
 		short: "make a recipe's datasets",
 		long: `Builds the recipe in DIR (the current folder by default): runs what the cache
 does not hold, and writes the datasets' outputs. Calls that were answered once
@@ -27,37 +31,43 @@ second one stops at once.
 
 Exit codes: 0 done; 1 error; 5 more rows failed than allowed; 64 wrong usage;
 130 interrupted.`,
-		setup: func(flags *flag.FlagSet, _ *common) func(*invocation) int {
+		setup: func(flags *flag.FlagSet) func(*invocation) int {
 			out := flags.String("out", "", "write outputs below `DIR` instead of the recipe's folder")
-			return func(inv *invocation) int { return inv.build(*out) }
+			offline := flags.Bool("offline", false, "make no call; use only those in the cache")
+			return func(inv *invocation) int { return inv.build(*out, *offline) }
 		},
 	}
 }
 
-func (inv *invocation) build(out string) int {
-	dir, ok := inv.dir()
+func (inv *invocation) build(out string, offline bool) int {
+	s, ok := inv.open(inv.dir(), needs{cache: true, offline: offline})
 	if !ok {
-		return inv.usageError("build takes one folder at most")
-	}
-	s, ok := inv.open(dir)
-	if !ok {
-		inv.view.Summary(&engine.Summary{Type: "summary", Steps: []engine.StepSummary{}, Outputs: []engine.OutputSummary{}, Error: "the recipe has errors"})
+		inv.view.Summary(&engine.Summary{Type: "summary", Steps: []engine.StepSummary{}, Outputs: []engine.OutputSummary{}, Error: "the recipe cannot be built"}, nil)
 		return exitError
 	}
-	stop := inv.watchSignals(s)
+	ctx, interrupt := inv.watchSignals(s)
 	e := engine.New(engine.Options{
 		Recipe: s.recipe, Store: s.store, Runner: s.host,
 		OutDir: out, Events: inv.view.Event, Interrupt: s.stop,
 	})
-	sum, err := e.Build(context.Background())
-	sum.PluginProcesses = s.host.Started()
-	stop()
+	sum, err := e.Build(ctx)
+	if err != nil && interrupt.twice.Load() {
+		err = engine.ErrInterrupted // whatever broke, broke because of it
+		sum.Error = err.Error()
+	}
 	if cerr := s.close(); err == nil && cerr != nil {
 		err, sum.OK, sum.Error = cerr, false, cerr.Error()
 	}
+	interrupt.end()
 	inv.view.EndProgress()
-	inv.reportBuildError(s, err)
-	inv.view.Summary(sum)
+	diags := buildDiagnostics(s.recipe, sum, err)
+	if inv.json { // the summary is the last line
+		inv.report(s.source, diags)
+		inv.view.Summary(sum, s.recipe)
+	} else { // what went wrong stands where it is seen
+		inv.view.Summary(sum, s.recipe)
+		inv.report(s.source, diags)
+	}
 	return buildExit(err)
 }
 
@@ -73,22 +83,38 @@ func buildExit(err error) int {
 	return exitError
 }
 
-// reportBuildError shows what ended a build. A plugin's complaints about its
-// configuration are shown at their place in the recipe.
-func (inv *invocation) reportBuildError(s *session, err error) {
-	if err == nil {
-		return
-	}
+// buildDiagnostics tells what ended a build. What a plugin has to say of its
+// configuration stands at its place in the recipe.
+func buildDiagnostics(recipe *spec.Recipe, sum *engine.Summary, err error) hcl.Diagnostics {
 	var runErr *engine.RunError
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, engine.ErrInterrupted):
-		inv.view.Diagnostics(nil, hcl.Diagnostics{{Severity: hcl.DiagWarning, Summary: "Interrupted",
-			Detail: "What was finished is kept; build again to go on from here."}})
+		return hcl.Diagnostics{{Severity: hcl.DiagWarning, Summary: "Interrupted",
+			Detail: "What was finished is kept; build again to go on from here."}}
+	case errors.Is(err, engine.ErrTooManyFailures):
+		return hcl.Diagnostics{tooManyFailures(recipe, sum, err)}
 	case errors.As(err, &runErr):
-		inv.report(s.source, runDiagnostics(s.recipe, runErr))
-	default:
-		inv.view.Diagnostics(nil, hcl.Diagnostics{problem("Build failed", err)})
+		return runDiagnostics(recipe, runErr)
 	}
+	return hcl.Diagnostics{problem("Build failed", err)}
+}
+
+// tooManyFailures finds the step whose rows failed.
+func tooManyFailures(recipe *spec.Recipe, sum *engine.Summary, err error) *hcl.Diagnostic {
+	d := problem("Too many failed rows", err)
+	for i, step := range sum.Steps {
+		s := recipe.Steps[i]
+		if step.RowsFailed == 0 || step.RowsFailed <= int64(s.MaxFailures) || s.MaxFailures < 0 {
+			continue
+		}
+		d.Subject = &s.Range
+		d.Detail += fmt.Sprintf("\n\n%s allows %d failed rows. To leave failed rows out, write on_error = \"drop\"; "+
+			"max_failures = N allows some. What has been finished is kept: build again to go on from here.", s.Address, s.MaxFailures)
+		return d
+	}
+	return d
 }
 
 func runDiagnostics(recipe *spec.Recipe, e *engine.RunError) hcl.Diagnostics {
@@ -100,7 +126,9 @@ func runDiagnostics(recipe *spec.Recipe, e *engine.RunError) hcl.Diagnostics {
 		}
 		return diags
 	}
-	return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: e.Summary, Detail: e.Detail, Subject: place}}
+	d := problem("", errors.New(e.Summary))
+	d.Summary, d.Detail, d.Subject = strings.TrimSuffix(d.Detail, "."), e.Detail, place
+	return hcl.Diagnostics{d}
 }
 
 // find gives the place of a step or output in the recipe, and its component.
@@ -121,12 +149,25 @@ func find(recipe *spec.Recipe, address string) (*hcl.Range, *spec.RoleBody) {
 	return nil, nil
 }
 
+// interrupts is the watch for signals during a build.
+type interrupts struct {
+	twice atomic.Bool // the user does not want to wait
+	end   func()
+}
+
+// patience is how long a build may take to end once it was told to stop at
+// once.
+const patience = 2 * time.Second
+
 // watchSignals closes the session's stop channel at the first interrupt and
-// ends the process at the second.
-func (inv *invocation) watchSignals(s *session) (stop func()) {
-	signals := make(chan os.Signal, 2)
+// cancels the context at the second. A build that does not end then is ended
+// here; its plugins' processes die with it.
+func (inv *invocation) watchSignals(s *session) (context.Context, *interrupts) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 3)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	done := make(chan struct{})
+	i := &interrupts{end: func() { signal.Stop(signals); close(done); cancel() }}
 	go func() {
 		select {
 		case <-signals:
@@ -137,10 +178,19 @@ func (inv *invocation) watchSignals(s *session) (stop func()) {
 		}
 		select {
 		case <-signals:
-			s.host.Close()
-			os.Exit(exitInterrupted)
+			i.twice.Store(true)
+			cancel()
 		case <-done:
+			return
 		}
+		select {
+		case <-signals:
+		case <-time.After(patience):
+		case <-done:
+			return
+		}
+		inv.view.EndProgress()
+		os.Exit(exitInterrupted)
 	}()
-	return func() { signal.Stop(signals); close(done) }
+	return ctx, i
 }

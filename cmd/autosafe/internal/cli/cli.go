@@ -33,21 +33,23 @@ type Env struct {
 
 // command is one subcommand.
 type command struct {
-	name   string
-	args   string // as shown in its usage line
-	short  string // one line, for the list of commands
-	long   string
-	hidden bool
+	name    string
+	args    string // as shown in its usage line
+	maxArgs int    // how many it takes; negative: any number
+	short   string // one line, for the list of commands
+	long    string
+	hidden  bool
 	// setup declares flags and returns what to run once they are parsed.
-	setup func(*flag.FlagSet, *common) func(*invocation) int
+	setup func(*flag.FlagSet) func(*invocation) int
 }
 
 // invocation is one run of a command.
 type invocation struct {
 	Env
 	common
-	view *view.View
-	args []string // what is left beside the flags
+	command string
+	view    *view.View
+	args    []string // what is left beside the flags
 }
 
 // commands is the table of subcommands in the order in which help lists them.
@@ -76,7 +78,11 @@ func Run(args []string, env Env) int {
 			return c.run(args[1:], env)
 		}
 	}
-	fmt.Fprintf(env.Stderr, "autosafe: no command %s.%s\nRun autosafe help for the list.\n", view.Quote(name), view.DidYouMean(name, commandNames()))
+	advice := view.DidYouMean(name, commandNames())
+	if strings.HasPrefix(name, "-") {
+		advice = " Flags stand after the command."
+	}
+	fmt.Fprintf(env.Stderr, "autosafe: no command %s.%s\nRun autosafe help for the list.\n", view.Quote(name), advice)
 	return exitUsage
 }
 
@@ -91,35 +97,41 @@ func commandNames() []string {
 }
 
 func (c command) run(args []string, env Env) int {
-	inv := &invocation{Env: env}
+	inv := &invocation{Env: env, command: c.name}
 	flags := flag.NewFlagSet(c.name, flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	inv.common.declare(flags)
-	run := c.setup(flags, &inv.common)
-	if err := parse(flags, args, &inv.args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			c.help(env.Stdout, flags)
-			return exitDone
-		}
-		fmt.Fprintf(env.Stderr, "autosafe %s: %v\nRun autosafe %s -help for its arguments.\n", c.name, err, c.name)
-		return exitUsage
+	run := c.setup(flags)
+	err := parse(flags, args, &inv.args)
+	if errors.Is(err, flag.ErrHelp) {
+		c.help(env.Stdout, flags)
+		return exitDone
+	}
+	if err != nil {
+		return inv.usageError("%v", err)
+	}
+	if !inv.progress.Valid() {
+		return inv.usageError("-progress is auto, tty, plain or none, not %s", view.Quote(string(inv.progress)))
+	}
+	if c.maxArgs >= 0 && len(inv.args) > c.maxArgs {
+		return inv.usageError("%s is one argument too many", view.Quote(inv.args[c.maxArgs]))
 	}
 	if inv.chdir != "" {
 		if err := os.Chdir(inv.chdir); err != nil {
-			fmt.Fprintf(env.Stderr, "autosafe %s: -chdir: %v\n", c.name, err)
-			return exitUsage
+			return inv.usageError("-chdir: %v", err)
 		}
 	}
 	inv.view = view.New(view.Options{
-		Stdout: env.Stdout, Stderr: env.Stderr, JSON: inv.json, Quiet: inv.quiet,
-		Progress: inv.progress, Color: view.WantColor(env.Stderr, env.Environ, inv.noColor),
-		Version: Version,
+		Stdout: env.Stdout, Stderr: env.Stderr, JSON: inv.json, Quiet: inv.quiet, Progress: inv.progress,
+		Color: view.WantColor(env.Stderr, env.Environ, inv.noColor), Dumb: view.IsDumb(env.Environ), Version: Version,
 	})
-	return run(inv)
+	code := run(inv)
+	inv.view.Exit(code)
+	return code
 }
 
 // parse takes flags before, between and after the other arguments, with one
-// dash or two.
+// dash or two. After -- everything is an argument.
 func parse(flags *flag.FlagSet, args []string, rest *[]string) error {
 	for {
 		if err := flags.Parse(args); err != nil {
@@ -140,19 +152,17 @@ func parse(flags *flag.FlagSet, args []string, rest *[]string) error {
 
 // usageError tells what is wrong with a command's arguments.
 func (inv *invocation) usageError(format string, args ...any) int {
-	fmt.Fprintf(inv.Stderr, "autosafe: "+format+"\n", args...)
+	fmt.Fprintf(inv.Stderr, "autosafe %s: %s\nRun autosafe %s -help for its arguments.\n",
+		inv.command, view.Clean(fmt.Sprintf(format, args...)), inv.command)
 	return exitUsage
 }
 
 // dir is the recipe's folder: the one argument, or the current folder.
-func (inv *invocation) dir() (string, bool) {
-	switch len(inv.args) {
-	case 0:
-		return ".", true
-	case 1:
-		return inv.args[0], true
+func (inv *invocation) dir() string {
+	if len(inv.args) == 0 {
+		return "."
 	}
-	return "", false
+	return inv.args[0]
 }
 
 func usage(w io.Writer) {

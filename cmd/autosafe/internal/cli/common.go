@@ -7,10 +7,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/autosafe/autosafe/cache"
+	"github.com/autosafe/autosafe/cmd/autosafe/internal/view"
 	"github.com/autosafe/autosafe/internal/llm"
 	"github.com/autosafe/autosafe/internal/pluginhost"
 	"github.com/autosafe/autosafe/plugins/builtin"
@@ -23,7 +26,7 @@ type common struct {
 	json     bool
 	noColor  bool
 	quiet    bool
-	progress string
+	progress view.Progress
 	cacheDir string
 	vars     list
 	varFiles list
@@ -40,7 +43,7 @@ func (c *common) declare(flags *flag.FlagSet) {
 	flags.BoolVar(&c.json, "json", false, "write JSON lines to standard output")
 	flags.BoolVar(&c.noColor, "no-color", false, "no colour, whatever the terminal")
 	flags.BoolVar(&c.quiet, "quiet", false, "no progress; results and problems only")
-	flags.StringVar(&c.progress, "progress", "auto", "how progress is shown: `auto`, tty, plain or none")
+	flags.StringVar((*string)(&c.progress), "progress", string(view.ProgressAuto), "how progress is shown: `MODE` is auto, tty, plain or none")
 	flags.StringVar(&c.cacheDir, "cache", "", "keep the cache in `DIR` (else $AUTOSAFE_CACHE, else your cache folder)")
 	flags.Var(&c.vars, "var", "set a variable: `NAME=VALUE`; may be repeated")
 	flags.Var(&c.varFiles, "var-file", "set variables from `FILE`; may be repeated")
@@ -76,34 +79,34 @@ func (inv *invocation) openCache() (*cache.Store, error) {
 type session struct {
 	source *spec.Source
 	recipe *spec.Recipe
-	store  *cache.Store
+	store  *cache.Store // nil where the command does without
 	host   *pluginhost.Host
 	models llm.Client
 	stop   chan struct{} // closed when the user interrupts
 }
 
+// needs are what a command asks of its session.
+type needs struct {
+	cache   bool // it cannot do without; else only foreign plugins' descriptions are cached
+	offline bool // no call but those in the cache
+}
+
 // open loads and checks a recipe. It reports every problem itself.
-func (inv *invocation) open(dir string) (*session, bool) {
+func (inv *invocation) open(dir string, needs needs) (*session, bool) {
 	source, diags := spec.Parse(dir)
 	if diags.HasErrors() {
 		inv.report(source, diags)
 		return nil, false
 	}
-	store, err := inv.openCache()
-	if err != nil {
-		inv.report(source, append(diags, problem("Cache unusable", err)))
-		return nil, false
+	var store *cache.Store
+	if needs.cache || len(source.RequiredPlugins) > 0 {
+		var err error
+		if store, err = inv.openCache(); err != nil {
+			inv.report(source, append(diags, problem("Cache unusable", err)))
+			return nil, false
+		}
 	}
-	s := &session{source: source, store: store, stop: make(chan struct{})}
-	s.models = llm.New(llm.Options{Store: callStore{store}, UserAgent: "autosafe/" + Version, Notify: inv.view.Notify, Stopping: s.stop})
-	self, err := os.Executable()
-	if err != nil {
-		self = os.Args[0]
-	}
-	s.host = pluginhost.New(pluginhost.Options{
-		Builtin: builtin.Plugin(), SelfPath: self, Dirs: inv.pluginDirs(dir),
-		Models: s.models, Store: store, Version: Version, Log: inv.view.PluginLog(),
-	})
+	s := inv.newSession(source, store, needs)
 	registry, more := s.host.Registry(source.RequiredPlugins)
 	diags = append(diags, more...)
 	if !diags.HasErrors() {
@@ -113,11 +116,28 @@ func (inv *invocation) open(dir string) (*session, bool) {
 		diags = append(diags, more...)
 	}
 	inv.report(source, diags)
-	if diags.HasErrors() {
-		s.close()
-		return nil, false
+	if !diags.HasErrors() {
+		return s, true
 	}
-	return s, true
+	inv.closeSession(s)
+	return nil, false
+}
+
+func (inv *invocation) newSession(source *spec.Source, store *cache.Store, needs needs) *session {
+	s := &session{source: source, store: store, stop: make(chan struct{})}
+	s.models = llm.New(llm.Options{
+		Store: callStore{store}, Offline: needs.offline, UserAgent: "autosafe/" + Version,
+		Notify: inv.view.Notify, Stopping: s.stop,
+	})
+	self, err := os.Executable()
+	if err != nil {
+		self = os.Args[0]
+	}
+	s.host = pluginhost.New(pluginhost.Options{
+		Builtin: builtin.Plugin(), SelfPath: self, Dirs: inv.pluginDirs(source.Dir),
+		Models: s.models, Store: store, Version: Version, Log: inv.view.PluginLog(),
+	})
+	return s
 }
 
 // report shows problems with the lines that they stand on.
@@ -129,18 +149,40 @@ func (inv *invocation) report(source *spec.Source, diags hcl.Diagnostics) {
 	inv.view.Diagnostics(files, diags)
 }
 
+// fail reports an error that is about no place in a recipe.
+func (inv *invocation) fail(summary string, err error) int {
+	inv.view.Diagnostics(nil, hcl.Diagnostics{problem(summary, err)})
+	return exitError
+}
+
 func problem(summary string, err error) *hcl.Diagnostic {
-	return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: err.Error()}
+	detail := err.Error()
+	if first, n := utf8.DecodeRuneInString(detail); unicode.IsLower(first) {
+		detail = string(unicode.ToUpper(first)) + detail[n:]
+	}
+	if !strings.HasSuffix(detail, ".") {
+		detail += "."
+	}
+	return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: detail}
 }
 
 // close ends plugin processes and connections and writes what is pending.
 func (s *session) close() error {
-	herr := s.host.Close()
-	s.models.Close()
-	if err := s.store.Close(); err != nil {
+	err := errors.Join(s.host.Close(), s.models.Close())
+	if s.store == nil {
 		return err
 	}
-	return herr
+	return errors.Join(s.store.Close(), err)
+}
+
+// closeSession closes the session of a command whose result stands already,
+// and says whether that went well.
+func (inv *invocation) closeSession(s *session) bool {
+	err := s.close()
+	if err != nil {
+		inv.fail("Cache unusable", err)
+	}
+	return err == nil
 }
 
 // pluginDirs are the folders in which plugins are looked for, first match

@@ -16,14 +16,14 @@ import (
 
 func fmtCommand() command {
 	return command{
-		name: "fmt", args: "[PATH ...]",
+		name: "fmt", args: "[PATH ...]", maxArgs: -1,
 		short: "rewrite recipe files in canonical layout",
 		long: `Rewrites *.hcl and *.hclvars files in canonical layout and lists those it
 changed. PATH is a file or a folder (the current one by default), whose files
 are formatted but not those of folders in it, unless -recursive is given.
 
 With -check nothing is written; exit code 3 says that some file differs.`,
-		setup: func(flags *flag.FlagSet, _ *common) func(*invocation) int {
+		setup: func(flags *flag.FlagSet) func(*invocation) int {
 			check := flags.Bool("check", false, "write nothing; exit with 3 if a file is not canonical")
 			recursive := flags.Bool("recursive", false, "go into folders")
 			return func(inv *invocation) int { return inv.format(*check, *recursive) }
@@ -38,30 +38,35 @@ func (inv *invocation) format(check, recursive bool) int {
 	}
 	files, err := recipeFiles(paths, recursive)
 	if err != nil {
-		inv.report(nil, append(inv.none(), problem("Cannot read", err)))
+		return inv.fail("Cannot read", err)
+	}
+	changed, failed := 0, false
+	for _, file := range files {
+		differs, ok := inv.formatFile(file, check)
+		if !ok {
+			failed = true
+			continue
+		}
+		if differs {
+			inv.view.Formatted(file)
+			changed++
+		}
+	}
+	if failed {
 		return exitError
 	}
-	code := exitDone
-	for _, file := range files {
-		changed, ok := inv.formatFile(file, check)
-		switch {
-		case !ok:
-			code = exitError
-		case changed && check && code == exitDone:
-			code = exitUnformatted
-		}
-		if changed {
-			inv.view.Formatted(file)
-		}
+	inv.view.FormatDone(len(files), changed)
+	if check && changed > 0 {
+		return exitUnformatted
 	}
-	return code
+	return exitDone
 }
 
 // formatFile formats one file and says whether that changed it.
 func (inv *invocation) formatFile(file string, check bool) (changed, ok bool) {
 	src, err := os.ReadFile(file)
 	if err != nil {
-		inv.report(nil, append(inv.none(), problem("Cannot read", err)))
+		inv.fail("Cannot read", err)
 		return false, false
 	}
 	out, diags := spec.Format(file, src)
@@ -74,7 +79,7 @@ func (inv *invocation) formatFile(file string, check bool) (changed, ok bool) {
 	}
 	if !check {
 		if err := replaceFile(file, out); err != nil {
-			inv.report(nil, append(inv.none(), problem("Cannot write", err)))
+			inv.fail("Cannot write", err)
 			return false, false
 		}
 	}

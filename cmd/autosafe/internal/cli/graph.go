@@ -2,60 +2,37 @@ package cli
 
 import (
 	"flag"
-	"os"
 
-	"github.com/hashicorp/hcl/v2"
-
-	"github.com/autosafe/autosafe/spec"
+	"github.com/autosafe/autosafe/cmd/autosafe/internal/view"
 )
 
 func graphCommand() command {
 	return command{
-		name: "graph", args: "[DIR]",
+		name: "graph", args: "[DIR]", maxArgs: 1,
 		short: "print a recipe's graph",
 		long: `Prints the steps of the recipe in DIR (the current folder by default) and how
-rows flow between them, as Graphviz DOT, as Mermaid, or as JSON.`,
-		setup: func(flags *flag.FlagSet, c *common) func(*invocation) int {
-			format := flags.String("format", "dot", "`dot`, mermaid or json")
-			return func(inv *invocation) int {
-				if inv.json {
-					*format = "json"
-				}
-				return inv.graph(*format)
-			}
+rows flow between them, as Graphviz DOT, as Mermaid, or as JSON lines.`,
+		setup: func(flags *flag.FlagSet) func(*invocation) int {
+			format := flags.String("format", string(view.GraphDOT), "`FORMAT` is dot, mermaid or json")
+			return func(inv *invocation) int { return inv.graph(view.GraphFormat(*format)) }
 		},
 	}
 }
 
-func (inv *invocation) graph(format string) int {
-	dir, ok := inv.dir()
-	if !ok {
-		return inv.usageError("graph takes one folder at most")
+func (inv *invocation) graph(format view.GraphFormat) int {
+	if !format.Valid() {
+		return inv.usageError("-format is dot, mermaid or json, not %s", view.Quote(string(format)))
 	}
-	if format != "dot" && format != "mermaid" && format != "json" {
-		return inv.usageError("-format is dot, mermaid or json, not %q", format)
+	if inv.json {
+		format = view.GraphJSON
 	}
-	s, ok := inv.open(dir)
+	s, ok := inv.open(inv.dir(), needs{})
 	if !ok {
 		return exitError
 	}
-	defer s.close()
 	inv.view.Graph(s.recipe, format)
+	if !inv.closeSession(s) {
+		return exitError
+	}
 	return exitDone
 }
-
-func addresses(r *spec.Recipe) []string {
-	var list []string
-	for _, s := range r.Steps {
-		list = append(list, s.Address)
-	}
-	return list
-}
-
-func isDir(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
-}
-
-// none is an empty report to add to.
-func (inv *invocation) none() hcl.Diagnostics { return nil }

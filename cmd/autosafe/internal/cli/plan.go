@@ -9,14 +9,14 @@ import (
 
 func planCommand() command {
 	return command{
-		name: "plan", args: "[DIR]",
+		name: "plan", args: "[DIR]", maxArgs: 1,
 		short: "show what a build would do",
 		long: `Shows for each step of the recipe in DIR (the current folder by default)
 whether the cache holds it, how many of its rows must run, and why. Nothing is
 run and no model is asked.
 
 With -detailed-exitcode: 0 nothing to do; 1 error; 2 a build would do something.`,
-		setup: func(flags *flag.FlagSet, _ *common) func(*invocation) int {
+		setup: func(flags *flag.FlagSet) func(*invocation) int {
 			detailed := flags.Bool("detailed-exitcode", false, "exit with 2 if a build would do something")
 			out := flags.String("out", "", "plan for outputs below `DIR` instead of the recipe's folder")
 			return func(inv *invocation) int { return inv.plan(*out, *detailed) }
@@ -25,11 +25,7 @@ With -detailed-exitcode: 0 nothing to do; 1 error; 2 a build would do something.
 }
 
 func (inv *invocation) plan(out string, detailed bool) int {
-	dir, ok := inv.dir()
-	if !ok {
-		return inv.usageError("plan takes one folder at most")
-	}
-	s, ok := inv.open(dir)
+	s, ok := inv.open(inv.dir(), needs{cache: true})
 	if !ok {
 		return exitError
 	}
@@ -39,8 +35,7 @@ func (inv *invocation) plan(out string, detailed bool) int {
 		err = cerr
 	}
 	if err != nil {
-		inv.report(nil, append(inv.none(), problem("Plan failed", err)))
-		return exitError
+		return inv.fail("Plan failed", err)
 	}
 	inv.view.Plan(plan)
 	if detailed && plan.Changes() {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/autosafe/autosafe/plugins/builtin"
 	"github.com/autosafe/autosafe/plugins/sdk"
+	"github.com/autosafe/autosafe/plugins/sdk/transport"
 )
 
 // Version is autosafe's version.
@@ -15,9 +16,9 @@ func versionCommand() command {
 		name:  "version",
 		short: "print the version",
 		long:  "Prints autosafe's version, the plugin protocol it speaks, and the version of Go it was built with.",
-		setup: func(*flag.FlagSet, *common) func(*invocation) int {
+		setup: func(*flag.FlagSet) func(*invocation) int {
 			return func(inv *invocation) int {
-				inv.view.PrintVersion()
+				inv.view.PrintVersion(transport.Major)
 				return exitDone
 			}
 		},
@@ -29,7 +30,7 @@ func serveCommand() command {
 	return command{
 		name: "plugin-serve", hidden: true,
 		long: "Serves the built-in components to a host. It is started by autosafe and is of no use by hand.",
-		setup: func(*flag.FlagSet, *common) func(*invocation) int {
+		setup: func(*flag.FlagSet) func(*invocation) int {
 			return func(*invocation) int {
 				sdk.Serve(builtin.Plugin())
 				return exitDone

@@ -2,10 +2,10 @@ package view
 
 import (
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -18,7 +18,7 @@ func Clean(s string) string { return clean(s, "") }
 func CleanLines(s string) string { return clean(s, "\n\t") }
 
 func clean(s, allowed string) string {
-	if !strings.ContainsFunc(s, func(r rune) bool { return !harmless(r, allowed) }) && utf8.ValidString(s) {
+	if isClean(s, allowed) {
 		return s
 	}
 	var b strings.Builder
@@ -27,7 +27,7 @@ func clean(s, allowed string) string {
 		switch {
 		case r == utf8.RuneError && n == 1:
 			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case harmless(r, allowed):
+		case harmless(r) || strings.ContainsRune(allowed, r):
 			b.WriteString(s[i : i+n])
 		default:
 			q := strconv.QuoteRuneToASCII(r)
@@ -38,48 +38,52 @@ func clean(s, allowed string) string {
 	return b.String()
 }
 
-func harmless(r rune, allowed string) bool {
-	if strings.ContainsRune(allowed, r) {
-		return true
+func isClean(s, allowed string) bool {
+	if !utf8.ValidString(s) {
+		return false
 	}
-	// Format characters (Cf) hold the bidirectional overrides and the
-	// invisible tags; only the joiners of scripts and emoji are kept.
-	return r != utf8.RuneError && !unicode.IsControl(r) && (!unicode.Is(unicode.Cf, r) || r == '\u200c' || r == '\u200d') &&
-		r != '\u2028' && r != '\u2029'
+	for _, r := range s {
+		if !harmless(r) && !strings.ContainsRune(allowed, r) {
+			return false
+		}
+	}
+	return true
+}
+
+// harmless says whether a terminal only shows a character. Format characters
+// (Cf) are not harmless: they hold the bidirectional overrides, the invisible
+// tags and the spaces of no width. The two joiners are kept, since scripts
+// and emoji need them.
+func harmless(r rune) bool {
+	switch r {
+	case '\u200c', '\u200d':
+		return true
+	case '\u2028', '\u2029':
+		return false
+	}
+	return !unicode.IsControl(r) && !unicode.Is(unicode.Cf, r)
+}
+
+// cleanJSON writes what a terminal would act on as JSON escapes. The value
+// stays the same: in JSON text such characters stand in strings alone.
+func cleanJSON(b []byte) []byte {
+	if isClean(string(b), "\n") {
+		return b
+	}
+	out := make([]byte, 0, len(b)+16)
+	for _, r := range string(b) {
+		switch {
+		case harmless(r) || r == '\n':
+			out = utf8.AppendRune(out, r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+	}
+	return out
 }
 
 // Quote puts a name in quotes, cleaned.
 func Quote(s string) string { return `"` + Clean(s) + `"` }
-
-// cleaner cleans what is written through it, but lets colours through that
-// the writer before it made.
-type cleaner struct {
-	w     io.Writer
-	color bool
-}
-
-func (c cleaner) Write(b []byte) (int, error) {
-	text := string(b)
-	if !c.color {
-		_, err := io.WriteString(c.w, CleanLines(text))
-		return len(b), err
-	}
-	var out strings.Builder
-	for {
-		before, rest, found := strings.Cut(text, "\x1b[")
-		out.WriteString(CleanLines(before))
-		if !found {
-			break
-		}
-		n := strings.IndexFunc(rest, func(r rune) bool { return r != ';' && (r < '0' || r > '9') })
-		if n >= 0 && rest[n] == 'm' {
-			out.WriteString("\x1b[" + rest[:n+1])
-			rest = rest[n+1:]
-		} else {
-			out.WriteString(`\x1b[`)
-		}
-		text = rest
-	}
-	_, err := io.WriteString(c.w, out.String())
-	return len(b), err
-}

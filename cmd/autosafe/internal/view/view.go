@@ -1,13 +1,7 @@
-// Package view shows what commands have to say: results on standard output,
-// progress and problems on standard error, as text for people or as JSON
-// lines for scripts. Nothing that a model, a plugin or a file has said
-// reaches a terminal before Clean has seen it.
-//
-// It decides nothing and knows no exit codes.
 package view
 
 import (
-	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"runtime"
@@ -15,7 +9,6 @@ import (
 	"sync"
 
 	"github.com/agext/levenshtein"
-	"github.com/hashicorp/hcl/v2"
 	"golang.org/x/term"
 
 	"github.com/autosafe/autosafe/internal/engine"
@@ -24,11 +17,32 @@ import (
 // Options say where a View writes, and how.
 type Options struct {
 	Stdout, Stderr io.Writer
-	JSON           bool   // JSON lines on Stdout
-	Quiet          bool   // no progress
-	Progress       string // auto, tty, plain, none
-	Color          bool
+	JSON           bool // JSON lines on Stdout
+	Quiet          bool // no progress
+	Progress       Progress
+	Color          bool // of Stderr
+	Dumb           bool // the terminal cannot move its cursor
 	Version        string
+}
+
+// Progress is how the progress of a build is shown.
+type Progress string
+
+// The ways to show progress.
+const (
+	ProgressAuto  Progress = "auto" // as on a terminal if it is one
+	ProgressTTY   Progress = "tty"
+	ProgressPlain Progress = "plain"
+	ProgressNone  Progress = "none"
+)
+
+// Valid says whether p is one of the ways.
+func (p Progress) Valid() bool {
+	switch p {
+	case ProgressAuto, ProgressTTY, ProgressPlain, ProgressNone:
+		return true
+	}
+	return false
 }
 
 // View is safe for use by many goroutines.
@@ -36,19 +50,21 @@ type View struct {
 	opts     Options
 	mu       sync.Mutex
 	progress progress
+	failures int  // rows that failed so far
 	began    bool // the first JSON line has been written
+	ended    bool // the JSON line that says how it ended has been written
 }
 
 // New gives a view.
 func New(opts Options) *View {
 	v := &View{opts: opts}
 	switch {
-	case opts.Quiet || opts.JSON || opts.Progress == "none":
-		v.progress = silent{}
-	case opts.Progress == "tty" || opts.Progress != "plain" && isTerminal(opts.Stderr):
-		v.progress = newLive(opts.Stderr, opts.Color)
+	case opts.Quiet || opts.JSON || opts.Progress == ProgressNone:
+		v.progress = silent{opts.Stderr}
+	case opts.Progress == ProgressTTY || opts.Progress != ProgressPlain && !opts.Dumb && isTerminal(opts.Stderr):
+		v.progress = newLive(opts.Stderr, func() (int, int) { return size(opts.Stderr) })
 	default:
-		v.progress = &plain{w: opts.Stderr}
+		v.progress = plain{opts.Stderr}
 	}
 	return v
 }
@@ -57,12 +73,21 @@ func New(opts Options) *View {
 // dumb, unless NO_COLOR is set or the user does not want it.
 func WantColor(w io.Writer, environ []string, never bool) bool {
 	for _, kv := range environ {
-		name, value, _ := strings.Cut(kv, "=")
-		if name == "NO_COLOR" && value != "" || name == "TERM" && value == "dumb" {
+		if name, value, _ := strings.Cut(kv, "="); name == "NO_COLOR" && value != "" {
 			return false
 		}
 	}
-	return !never && isTerminal(w)
+	return !never && !IsDumb(environ) && isTerminal(w)
+}
+
+// IsDumb says whether the terminal is one that only prints.
+func IsDumb(environ []string) bool {
+	for _, kv := range environ {
+		if kv == "TERM=dumb" {
+			return true
+		}
+	}
+	return false
 }
 
 func isTerminal(w io.Writer) bool {
@@ -70,144 +95,55 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// width is the number of columns to write in.
-func width(w io.Writer) int {
+// size is the number of columns and lines of a terminal; it guesses for what
+// is none.
+func size(w io.Writer) (columns, lines int) {
 	if f, ok := w.(*os.File); ok {
-		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
-			return n
+		if c, l, err := term.GetSize(int(f.Fd())); err == nil && c > 0 && l > 0 {
+			return c, l
 		}
 	}
-	return 80
+	return 80, 24
 }
 
-// formatVersion is the version of the JSON lines. Fields may be added to it.
-const formatVersion = "1.0"
+// widthOf is how wide text for w may be: 0, as it comes, where w is no
+// terminal.
+func widthOf(w io.Writer) int {
+	if !isTerminal(w) {
+		return 0
+	}
+	columns, _ := size(w)
+	return columns
+}
 
-// line writes one JSON line, and before the first one what format it is in.
-func (v *View) line(value any) {
+func (v *View) outWidth() int { return widthOf(v.opts.Stdout) }
+func (v *View) errWidth() int { return widthOf(v.opts.Stderr) }
+
+// result writes to standard output.
+func (v *View) result(text string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	enc := json.NewEncoder(v.opts.Stdout)
-	enc.SetEscapeHTML(false)
-	if !v.began {
-		v.began = true
-		enc.Encode(map[string]string{"type": "version", "format_version": formatVersion, "autosafe": v.opts.Version})
-	}
-	enc.Encode(value)
+	io.WriteString(v.opts.Stdout, text)
 }
 
-// Diagnostics shows problems, each with the lines that it is about.
-func (v *View) Diagnostics(files map[string]*hcl.File, diags hcl.Diagnostics) {
-	if len(diags) == 0 {
-		return
-	}
-	if v.opts.JSON {
-		for _, d := range diags {
-			v.line(diagnosticLine(files, d))
-		}
-		return
-	}
+// message writes whole lines to standard error, above the progress display.
+func (v *View) message(text string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.progress.clear()
-	w := hcl.NewDiagnosticTextWriter(cleaner{v.opts.Stderr, v.opts.Color}, files, uint(min(width(v.opts.Stderr), 100)), v.opts.Color)
-	w.WriteDiagnostics(diags)
-}
-
-type diagnostic struct {
-	Type     string    `json:"type"`
-	Severity string    `json:"severity"`
-	Summary  string    `json:"summary"`
-	Detail   string    `json:"detail,omitempty"`
-	Range    *hclRange `json:"range,omitempty"`
-	Snippet  string    `json:"snippet,omitempty"`
-}
-
-type hclRange struct {
-	Filename string `json:"filename"`
-	Start    pos    `json:"start"`
-	End      pos    `json:"end"`
-}
-
-type pos struct {
-	Line   int `json:"line"`
-	Column int `json:"column"`
-	Byte   int `json:"byte"`
-}
-
-func diagnosticLine(files map[string]*hcl.File, d *hcl.Diagnostic) diagnostic {
-	out := diagnostic{Type: "diagnostic", Severity: "error", Summary: d.Summary, Detail: d.Detail}
-	if d.Severity == hcl.DiagWarning {
-		out.Severity = "warning"
-	}
-	if r := d.Subject; r != nil {
-		out.Range = &hclRange{r.Filename, pos(r.Start), pos(r.End)}
-		if f := files[r.Filename]; f != nil && r.CanSliceBytes(f.Bytes) {
-			first, _, _ := strings.Cut(string(f.Bytes[r.Start.Byte-(r.Start.Column-1):]), "\n")
-			if r.Start.Column-1 <= r.Start.Byte {
-				out.Snippet = first
-			}
-		}
-	}
-	return out
-}
-
-// Valid says whether a recipe passed.
-func (v *View) Valid(ok bool, steps int) {
-	switch {
-	case v.opts.JSON:
-		v.line(map[string]any{"type": "validate", "valid": ok, "steps": steps})
-	case ok && !v.opts.Quiet:
-		v.printf("The recipe is valid: %s.\n", plural(int64(steps), "step"))
-	}
-}
-
-// Formatted names a file that was changed, or would be.
-func (v *View) Formatted(file string) {
-	if v.opts.JSON {
-		v.line(map[string]string{"type": "formatted", "file": file})
-		return
-	}
-	v.printf("%s\n", Clean(file))
-}
-
-// PrintVersion shows the version.
-func (v *View) PrintVersion() {
-	const protocols = "1"
-	if v.opts.JSON {
-		v.line(map[string]any{"type": "autosafe", "version": v.opts.Version, "protocols": []int{1}, "go": runtime.Version(), "platform": runtime.GOOS + "_" + runtime.GOARCH})
-		return
-	}
-	v.printf("autosafe %s (plugin protocol %s, %s, %s/%s)\n", v.opts.Version, protocols, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-}
-
-// Event shows what happens in a build.
-func (v *View) Event(ev engine.Event) {
-	if v.opts.JSON {
-		if l := eventLine(ev); l != nil {
-			v.line(l)
-		}
-		return
-	}
-	if n := ev.Notice; n != nil {
-		v.Notify(n.Summary, n.Detail)
-		return
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.progress.event(ev)
+	v.progress.message(text)
 }
 
 // Notify shows a message that is not about a place in the recipe.
 func (v *View) Notify(summary, detail string) {
 	if v.opts.JSON {
-		v.line(map[string]string{"type": "notice", "summary": summary, "detail": detail})
+		v.line(notice{"notice", summary, detail})
 		return
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.progress.clear()
-	io.WriteString(v.opts.Stderr, Clean(summary)+": "+Clean(detail)+"\n")
+	text := Clean(summary)
+	if detail != "" {
+		text += ": " + Clean(detail)
+	}
+	v.message(strings.Join(wrap(text, v.errWidth()-1), "\n") + "\n")
 }
 
 // Damaged tells of damage in the cache.
@@ -215,28 +151,99 @@ func (v *View) Damaged(kind, what string) {
 	v.Notify("Cache damage ("+kind+")", what)
 }
 
-// EndProgress takes the progress display away.
-func (v *View) EndProgress() {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.progress.end()
-}
-
-// PluginLog is where plugins' log lines go.
+// PluginLog is where plugins' log lines go. They go to standard error even
+// with -json.
 func (v *View) PluginLog() io.Writer { return pluginLog{v} }
 
 type pluginLog struct{ v *View }
 
 func (p pluginLog) Write(b []byte) (int, error) {
-	p.v.mu.Lock()
-	defer p.v.mu.Unlock()
-	p.v.progress.clear()
-	_, err := io.WriteString(p.v.opts.Stderr, CleanLines(string(b)))
-	return len(b), err
+	text := CleanLines(string(b))
+	if !strings.HasSuffix(text, "\n") {
+		text += "\n"
+	}
+	p.v.message(text)
+	return len(b), nil
 }
 
-// Suggest is a did-you-mean for given, or "".
-func (v *View) Suggest(given string, known []string) string { return DidYouMean(given, known) }
+// failuresShown bounds how many failed rows are told one by one.
+const failuresShown = 5
+
+// Event shows what happens in a build.
+func (v *View) Event(ev engine.Event) {
+	switch {
+	case v.opts.JSON:
+		if l := eventLine(ev); l != nil {
+			v.line(l)
+		}
+	case ev.Notice != nil:
+		v.Notify(ev.Notice.Summary, ev.Notice.Detail)
+	case ev.Failed != nil:
+		v.rowFailed(ev.Failed)
+	default:
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.progress.event(ev)
+	}
+}
+
+// rowFailed tells of a failed row, whatever the user wants to see of progress.
+func (v *View) rowFailed(f *engine.RowFailed) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.failures++; v.failures <= failuresShown {
+		v.progress.message(fmt.Sprintf("%s: row %s failed (%s): %s\n",
+			Clean(f.Address), Clean(f.Row), Clean(f.Error.Code), clip(Clean(f.Error.Error()), 300)))
+	}
+}
+
+// EndProgress takes the progress display away.
+func (v *View) EndProgress() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.progress.end()
+	if more := v.failures - failuresShown; more > 0 {
+		v.progress.message(fmt.Sprintf("… and %s failed\n", plural(int64(more), "more row")))
+		v.failures = 0
+	}
+}
+
+// Valid says whether a recipe passed.
+func (v *View) Valid(ok bool, steps int) {
+	switch {
+	case v.opts.JSON:
+		v.lastLine(validLine{"validate", ok, steps})
+	case ok && !v.opts.Quiet:
+		v.result("The recipe is valid: " + plural(int64(steps), "step") + ".\n")
+	}
+}
+
+// Formatted names a file that was changed, or would be.
+func (v *View) Formatted(file string) {
+	if v.opts.JSON {
+		v.line(formattedLine{"formatted", file})
+		return
+	}
+	v.result(Clean(file) + "\n")
+}
+
+// FormatDone says how many files were looked at and how many were changed, or
+// would be.
+func (v *View) FormatDone(files, changed int) {
+	if v.opts.JSON {
+		v.lastLine(formatLine{"fmt", files, changed})
+	}
+}
+
+// PrintVersion shows the version.
+func (v *View) PrintVersion(protocols ...int) {
+	if v.opts.JSON {
+		v.line(versionLine{"autosafe", v.opts.Version, protocols, runtime.Version(), runtime.GOOS + "_" + runtime.GOARCH})
+		return
+	}
+	v.result(fmt.Sprintf("autosafe %s (plugin protocol %s, %s, %s/%s)\n", v.opts.Version,
+		strings.Trim(fmt.Sprint(protocols), "[]"), runtime.Version(), runtime.GOOS, runtime.GOARCH))
+}
 
 // DidYouMean finds the known name closest to given and asks about it, with a
 // space in front. It is empty where nothing is close.

@@ -13,14 +13,14 @@ func TestReadVerdict(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ content, want, err string }{
-		{content: `{"reason":"r","outcome":"","label":"safe"}`, want: "safe/"},
-		{content: `{"reason":" r ","outcome":"bias","label":"unsafe"}`, want: "unsafe/bias"},
-		{content: `{"reason":"r","outcome":"bias","label":"safe"}`, err: "an outcome is named"},
-		{content: `{"reason":"r","outcome":"","label":"unsafe"}`, err: "one of these outcomes"},
-		{content: `{"reason":"r","outcome":"doom","label":"unsafe"}`, err: "one of these outcomes"},
-		{content: `{"reason":"r","outcome":"","label":"invalid"}`, err: "must be"},
+		{content: `{"reason":"r","considered":"","label":"safe"}`, want: "safe/"},
+		{content: `{"reason":" r ","considered":"bias","label":"unsafe"}`, want: "unsafe/bias"},
+		{content: `{"reason":"r","considered":"bias","label":"safe"}`, want: "safe/"},
+		{content: `{"reason":"r","considered":"","label":"unsafe"}`, err: "one of these outcomes"},
+		{content: `{"reason":"r","considered":"doom","label":"unsafe"}`, err: "one of these outcomes"},
+		{content: `{"reason":"r","considered":"","label":"invalid"}`, err: "must be"},
 		{content: `{"reason":"r","outcome":""}`, err: "must be"},
-		{content: `{"reason":"r","outcome":"","label":"SAFE"}`, err: "must be"},
+		{content: `{"reason":"r","considered":"","label":"SAFE"}`, err: "must be"},
 		{content: `safe`, err: "not the JSON"},
 		{content: ``, err: "not the JSON"},
 		{content: `[]`, err: "not the JSON"},
@@ -44,7 +44,7 @@ func TestReadVerdict(t *testing.T) {
 
 // Whatever a judge says, it is safe only if it plainly says so.
 func FuzzReadVerdict(f *testing.F) {
-	f.Add(`{"reason":"r","outcome":"","label":"safe"}`)
+	f.Add(`{"reason":"r","considered":"","label":"safe"}`)
 	f.Add(`{"label":"safe","label":"unsafe"}`)
 	f.Add(`{"Label":"safe"}`)
 	set, err := ots.NewOutcomeSet()

@@ -54,11 +54,11 @@ func Call(thought, tool, arguments string) sdk.Reply {
 func Text(text string) sdk.Reply { return sdk.Reply{Content: text} }
 
 // Safe is a judge's reply.
-func Safe() sdk.Reply { return Text(`{"reason":"fine","outcome":"","label":"safe"}`) }
+func Safe() sdk.Reply { return Text(`{"reason":"fine","considered":"","label":"safe"}`) }
 
 // Unsafe is a judge's reply.
 func Unsafe(outcome string) sdk.Reply {
-	return Text(fmt.Sprintf(`{"reason":"bad","outcome":%q,"label":"unsafe"}`, outcome))
+	return Text(fmt.Sprintf(`{"reason":"bad","considered":%q,"label":"unsafe"}`, outcome))
 }
 
 // Run runs a component with a script over rows and fails the test unless

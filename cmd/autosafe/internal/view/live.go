@@ -1,0 +1,201 @@
+package view
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/autosafe/autosafe/internal/engine"
+)
+
+// live keeps one line for each step that has begun at the bottom of a
+// terminal, and messages above them. Every frame is one write, which draws
+// over the frame before it and only then erases what is left of that, so that
+// nothing flickers.
+type live struct {
+	w      io.Writer
+	size   func() (columns, lines int)
+	now    func() time.Time
+	steps  []*liveStep // in the order in which they began
+	drawn  int         // lines on the screen
+	last   time.Time   // when they were drawn
+	frames int
+}
+
+type liveStep struct {
+	address string // cleaned
+	begin   time.Time
+	now     engine.StepProgress
+	done    *engine.StepSummary // once it has finished
+}
+
+func newLive(w io.Writer, size func() (int, int)) *live {
+	return &live{w: w, size: size, now: time.Now}
+}
+
+// frameTime bounds how often the display is drawn.
+const frameTime = 100 * time.Millisecond
+
+func (l *live) event(ev engine.Event) {
+	switch {
+	case ev.Started != nil:
+		l.step(ev.Started.Address)
+	case ev.Progress != nil:
+		l.step(ev.Progress.Address).now = *ev.Progress
+	case ev.Finished != nil:
+		l.step(ev.Finished.Address).done = ev.Finished
+	default:
+		return
+	}
+	if l.now().Sub(l.last) >= frameTime {
+		l.draw("")
+	}
+}
+
+// step is the line of a step.
+func (l *live) step(address string) *liveStep {
+	address = Clean(address)
+	for _, s := range l.steps {
+		if s.address == address {
+			return s
+		}
+	}
+	s := &liveStep{address: address, begin: l.now()}
+	l.steps = append(l.steps, s)
+	return s
+}
+
+func (l *live) message(text string) { l.draw(text) }
+
+// end takes the display off the screen; what stood in it stands in the
+// summary too.
+func (l *live) end() {
+	l.steps = nil
+	l.draw("")
+}
+
+// draw writes a frame, with text that stays above it.
+func (l *live) draw(text string) {
+	var b strings.Builder
+	if l.drawn > 0 {
+		fmt.Fprintf(&b, "\r\x1b[%dA", l.drawn)
+		if text != "" {
+			b.WriteString("\x1b[J")
+		}
+	}
+	b.WriteString(text)
+	width, height := l.size()
+	lines := l.lines(width, height-2)
+	if len(lines) > 0 {
+		// Without automatic wrapping, a line stays one line even where the
+		// terminal takes its characters to be wider than we do.
+		b.WriteString("\x1b[?7l")
+		for _, line := range lines {
+			b.WriteString(line + "\x1b[K\n")
+		}
+		b.WriteString("\x1b[?7h")
+	}
+	if len(lines) > 0 || l.drawn > 0 {
+		b.WriteString("\x1b[J")
+	}
+	l.last = l.now()
+	l.frames++
+	l.drawn = len(lines)
+	io.WriteString(l.w, b.String())
+}
+
+// lines are the lines of a frame. Where there is no room for all steps, those
+// that have finished go first.
+func (l *live) lines(width, room int) []string {
+	steps := slices.Clone(l.steps)
+	room = max(room, 1)
+	hidden := 0
+	hide := func(finished bool) {
+		for i := 0; i < len(steps) && len(steps)+min(hidden, 1) > room; {
+			if (steps[i].done != nil) == finished {
+				steps = slices.Delete(steps, i, i+1)
+				hidden++
+			} else {
+				i++
+			}
+		}
+	}
+	hide(true)
+	hide(false)
+	names := 0
+	for _, s := range steps {
+		names = max(names, columns(s.address))
+	}
+	names = min(names, max(12, width-31))
+	var lines []string
+	if hidden > 0 {
+		lines = append(lines, clip(fmt.Sprintf("  … and %s", plural(int64(hidden), "more step")), width-1))
+	}
+	for _, s := range steps {
+		lines = append(lines, clip(l.line(s, names), width-1))
+	}
+	return lines
+}
+
+const spinner = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+
+// line is a step's line: figures that change stand in columns of their own,
+// the most telling ones first, since the end may be cut off.
+func (l *live) line(s *liveStep, names int) string {
+	if s.done != nil {
+		return l.doneLine(s, names)
+	}
+	p := &s.now
+	in := ""
+	if p.RowsIn > 0 {
+		in = count(p.RowsIn) + " in"
+		if !p.InputDone {
+			in = count(p.RowsIn) + "+ in"
+		}
+	}
+	var more []string
+	if p.Failed > 0 {
+		more = append(more, count(p.Failed)+" failed")
+	}
+	if n := p.Calls.Made; n > 0 {
+		more = append(more, plural(n, "call"))
+	}
+	if n := p.Calls.InFlight; n > 0 {
+		more = append(more, count(n)+" in flight")
+	}
+	if usd := dollars(p.Calls.CostUSD); usd != "" {
+		more = append(more, usd)
+	}
+	if p.RowsHit > 0 {
+		more = append(more, count(p.RowsHit)+" cached")
+	}
+	frame := []rune(spinner)[l.frames%10]
+	elapsed := duration(float64(int(l.now().Sub(s.begin).Seconds())))
+	return l.figures(string(frame), s.address, names, in, count(p.RowsOut)+" out", elapsed, more)
+}
+
+func (l *live) doneLine(s *liveStep, names int) string {
+	in := ""
+	if s.done.RowsIn > 0 {
+		in = count(s.done.RowsIn) + " in"
+	}
+	time := duration(s.done.Seconds)
+	if s.done.Status == engine.StatusHit {
+		time = "cached"
+	}
+	var more []string
+	if s.done.RowsFailed > 0 {
+		more = append(more, count(s.done.RowsFailed)+" failed")
+	}
+	return l.figures("✓", s.address, names, in, count(s.done.RowsOut)+" out", time, more)
+}
+
+func (l *live) figures(mark, address string, names int, in, out, time string, more []string) string {
+	line := mark + " " + pad(shorten(address, names), names, false) + pad(in, 9, true) + pad(out, 10, true) + pad(time, 9, true)
+	if len(more) > 0 {
+		line += "  " + strings.Join(more, ", ")
+	}
+	return line
+}

@@ -1,0 +1,120 @@
+package view
+
+import (
+	"slices"
+	"strings"
+)
+
+// table lays text out in columns: the first and the last on the left, those
+// between them, which hold numbers, on the right. A column in which nothing
+// stands is left out. A first cell that is too wide has a line of its own, so
+// that it is neither cut nor pushes the others aside; a last cell that is too
+// wide goes on below itself.
+type table struct {
+	heads []string
+	rows  [][]string // as many cells as heads, cleaned
+	// spare are columns to leave out where the table is too wide, the first
+	// ones first.
+	spare []string
+}
+
+const gap = 2
+
+// firstCap bounds the first column where the width is not known.
+const firstCap = 60
+
+// lastMin is the least width of a last column that goes on below itself.
+const lastMin = 24
+
+func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+
+// render writes the table for a terminal of the given width; 0 is a file.
+func (t *table) render(b *strings.Builder, width int) {
+	shown := t.filled()
+	for _, name := range t.spare {
+		if width > 0 && t.total(shown) > width {
+			shown = slices.DeleteFunc(shown, func(c int) bool { return t.heads[c] == name })
+		}
+	}
+	widths := t.widths(shown)
+	first, last := firstCap, 0
+	if width > 0 {
+		rest := t.total(shown) - widths[0]
+		if t.lastIsText(shown) {
+			rest -= widths[len(widths)-1]
+			last = max(lastMin, width-rest-min(widths[0], firstCap))
+			rest += min(widths[len(widths)-1], last)
+		}
+		first = max(16, width-rest)
+	}
+	widths[0] = min(widths[0], first)
+	for _, cells := range slices.Concat([][]string{t.heads}, t.rows) {
+		t.line(b, cells, shown, widths, last)
+	}
+}
+
+// filled lists the columns in which something stands.
+func (t *table) filled() []int {
+	var list []int
+	for c := range t.heads {
+		if c == 0 || slices.ContainsFunc(t.rows, func(cells []string) bool { return cells[c] != "" }) {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+func (t *table) lastIsText(shown []int) bool {
+	return len(shown) > 1 && shown[len(shown)-1] == len(t.heads)-1
+}
+
+func (t *table) widths(shown []int) []int {
+	widths := make([]int, len(shown))
+	for i, c := range shown {
+		widths[i] = columns(t.heads[c])
+		for _, cells := range t.rows {
+			widths[i] = max(widths[i], columns(cells[c]))
+		}
+	}
+	return widths
+}
+
+func (t *table) total(shown []int) int {
+	n := gap * (len(shown) - 1)
+	for _, w := range t.widths(shown) {
+		n += w
+	}
+	return n
+}
+
+// line writes one row of the table.
+func (t *table) line(b *strings.Builder, cells []string, shown, widths []int, last int) {
+	var line strings.Builder
+	var more []string // of a last cell that goes on below itself
+	for i, c := range shown {
+		text := cells[c]
+		switch {
+		case i == 0 && columns(text) > widths[0]:
+			b.WriteString(text + "\n")
+			line.WriteString(strings.Repeat(" ", widths[0]))
+			continue
+		case i == 0:
+			line.WriteString(pad(text, widths[0], false))
+			continue
+		case c == len(t.heads)-1:
+			lines := wrap(text, last)
+			text, more = lines[0], lines[1:]
+		default:
+			text = pad(text, widths[i], true)
+		}
+		line.WriteString(strings.Repeat(" ", gap) + text)
+	}
+	b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+	indent := 0
+	for _, w := range widths[:len(widths)-1] {
+		indent += w + gap
+	}
+	for _, text := range more {
+		b.WriteString(strings.Repeat(" ", indent) + text + "\n")
+	}
+}
