@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -223,16 +224,17 @@ func cmdInterrupt(ts *testscript.TestScript, neg bool, args []string) {
 	for _, name := range []string{"PATH", "HOME", "AUTOSAFE_CACHE", "OPENAI_BASE_URL", "OPENAI_API_KEY", "TMPDIR"} {
 		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 	}
-	stderr := &watched{}
-	cmd.Stdout, cmd.Stderr = ts.Stdout(), io.MultiWriter(ts.Stderr(), stderr)
+	output := &watched{}
+	cmd.Stdout, cmd.Stderr = io.MultiWriter(ts.Stdout(), output), io.MultiWriter(ts.Stderr(), output)
+	before := of(ts).server.Calls()
 	ts.Check(cmd.Start())
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	waitFor(ts, "the calls", func() bool { return of(ts).server.Calls() >= calls })
+	waitFor(ts, "the calls", func() bool { return of(ts).server.Calls()-before >= calls })
 	for i := range times {
 		ts.Check(cmd.Process.Signal(os.Interrupt))
 		if i == 0 {
-			waitFor(ts, "the answer to the interrupt", func() bool { return stderr.contains("Stopping") })
+			waitFor(ts, "the answer to the interrupt", func() bool { return output.contains("Stopping") })
 		}
 	}
 	select {
@@ -336,8 +338,8 @@ func parseLines(ts *testscript.TestScript) (lines []map[string]any) {
 }
 
 // summary [PATH=VALUE ...] asserts that the last line is a summary with every
-// key that scripts rely on, and what stands in it: calls.made=0,
-// steps.0.status=hit, …
+// key that scripts rely on, and what stands in it: calls/made=0,
+// steps/0/status=hit, …
 func cmdSummary(ts *testscript.TestScript, neg bool, args []string) {
 	lines := parseLines(ts)
 	sum := lines[len(lines)-1]
@@ -394,7 +396,7 @@ func lacks(got, want any, path string) string {
 
 // lookUp finds a value by its path; numbers index lists.
 func lookUp(v any, path string) any {
-	for _, name := range strings.Split(path, ".") {
+	for _, name := range strings.Split(path, "/") {
 		switch at := v.(type) {
 		case map[string]any:
 			v = at[name]
@@ -409,7 +411,8 @@ func lookUp(v any, path string) any {
 	return v
 }
 
-// replace OLD NEW FILE replaces every OLD, which must be there.
+// replace OLD NEW FILE replaces every OLD, which must be there. \n in NEW is
+// a new line.
 func cmdReplace(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: replace OLD NEW FILE")
@@ -418,14 +421,15 @@ func cmdReplace(ts *testscript.TestScript, neg bool, args []string) {
 	if !strings.Contains(text, args[0]) {
 		ts.Fatalf("%s does not hold %q", args[2], args[0])
 	}
-	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(strings.ReplaceAll(text, args[0], args[1])), 0o666))
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(strings.ReplaceAll(text, args[0], strings.ReplaceAll(args[1], `\n`, "\n"))), 0o666))
 }
 
 // normalise makes what differs from run to run in standard output the same:
 // times and digests.
 func cmdNormalise(ts *testscript.TestScript, neg bool, args []string) {
 	out, errs := ts.ReadFile("stdout"), ts.ReadFile("stderr")
-	io.WriteString(ts.Stdout(), unsteady.ReplaceAllString(out, "T"))
+	unsteady := regexp.MustCompile(`  +[0-9.]+ s\b|\b[0-9a-f]{64}\b`)
+	io.WriteString(ts.Stdout(), unsteady.ReplaceAllString(out, "  T"))
 	io.WriteString(ts.Stderr(), errs)
 }
 
@@ -439,4 +443,3 @@ func cmdHarmless(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 }
-

@@ -62,7 +62,8 @@ func TestImports(t *testing.T) {
 		for _, u := range users {
 			used := slices.ContainsFunc(list, func(p pkg) bool {
 				own, _ := inModule(p.ImportPath)
-				return below(own, u) && slices.ContainsFunc(p.Imports, func(i string) bool { return below(i, folder) })
+				all := slices.Concat(p.Imports, p.TestImports, p.XTestImports)
+				return below(own, u) && slices.ContainsFunc(all, func(i string) bool { return below(i, folder) })
 			})
 			if !used {
 				t.Errorf("%s does not import %s any more; take it out of soleUsers", u, folder)

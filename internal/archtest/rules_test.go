@@ -25,6 +25,7 @@ const (
 	protobuf   = "google.golang.org/protobuf"
 	xRate      = "golang.org/x/time"
 	xTerm      = "golang.org/x/term"
+	xText      = "golang.org/x/text"
 )
 
 // rule says what the packages at and below a folder may import beside the
@@ -41,7 +42,7 @@ func rules() []rule {
 	return []rule{
 		{"cmd/autosafe", []string{"cmd/autosafe/internal/cli"}, nil},
 		{"cmd/autosafe/internal/cli", []string{"cmd/autosafe/internal/view", "internal", "plugins/builtin", "plugins/sdk", "spec", "cache"}, []string{hcl}},
-		{"cmd/autosafe/internal/view", []string{"internal/engine", "internal/row", "spec"}, []string{hcl, edits, xTerm}},
+		{"cmd/autosafe/internal/view", []string{"internal/engine", "internal/row", "spec"}, []string{hcl, edits, xTerm, xText}},
 
 		{"internal/archtest", nil, nil},
 		{"internal/doctest", nil, nil},
@@ -72,7 +73,7 @@ func soleUsers() map[string][]string {
 		openAI:   {"internal/llm"},
 		goPlugin: {"internal/pluginhost", "plugins/sdk"},
 		cel:      {"spec"},
-		parquet:  {"plugins/builtin"},
+		parquet:  {"plugins/builtin", "internal/e2e"},
 		compress: {"cache"},
 	}
 }

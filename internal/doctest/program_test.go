@@ -12,11 +12,18 @@ import (
 )
 
 // program is autosafe, built for one test, with a cache of its own.
-type program struct{ path, cache string }
+type program struct {
+	path, cache string
+	source      string // the repository's folder
+}
 
 func buildProgram(t *testing.T) program {
 	t.Helper()
-	p := program{filepath.Join(t.TempDir(), "autosafe"), filepath.Join(t.TempDir(), "cache")}
+	source, err := filepath.Abs(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := program{filepath.Join(t.TempDir(), "autosafe"), filepath.Join(t.TempDir(), "cache"), source}
 	goBuild(t, p.path, "./cmd/autosafe")
 	return p
 }

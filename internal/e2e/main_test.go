@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	}
 	bin := filepath.Join(dir, "autosafe")
 	code := 1
-	if out, err := exec.Command("go", "build", "-o", bin, "../../cmd/autosafe").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", raceFlag, "-o", bin, "../../cmd/autosafe").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
 	} else if err := os.Setenv(binaryVar, bin); err == nil {
 		code = m.Run()
@@ -275,7 +275,18 @@ func (p *project) rows(address string, args ...string) []row {
 	if r.code != 0 {
 		p.t.Fatalf("show %s: exit %d\n%s", address, r.code, tail(r.stderr))
 	}
-	return readRows(p.t, []byte(r.stdout))
+	var rows []row
+	for _, line := range readRows(p.t, []byte(r.stdout)) {
+		if line.text("type") != "row" {
+			continue
+		}
+		var shown row
+		if err := json.Unmarshal(line["row"], &shown); err != nil {
+			p.t.Fatal(err)
+		}
+		rows = append(rows, shown)
+	}
+	return rows
 }
 
 func readRows(t testing.TB, text []byte) []row {

@@ -211,6 +211,16 @@ func TestFailures(t *testing.T) {
 			t.Errorf("%+v", sum.Steps[2])
 		}
 	})
+	t.Run("drop does not bear a step of which nothing is left", func(t *testing.T) {
+		p := newPipe(t, rows(3)...)
+		p.onError, p.allowed = spec.OnErrorDrop, -1
+		p.fake.work = func(Task) Result { return Result{Err: &RowError{Code: "invalid_reply", Summary: "no JSON"}} }
+		if sum := p.build(tooMany); sum.Steps[1].Failed["invalid_reply"] != 6 {
+			t.Errorf("%+v", sum.Steps[1])
+		}
+		p.allowed = 6 // said in so many words
+		p.build(nil)
+	})
 	t.Run("nonsense from a plugin", func(t *testing.T) {
 		p := newPipe(t, rows(1)...)
 		p.fake.work = func(Task) Result { return Result{Rows: [][]byte{[]byte(`[1]`)}} }

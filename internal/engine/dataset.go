@@ -155,7 +155,7 @@ func (b *build) write(st *stepState, out *spec.OutputBody, dir string) (*outputR
 	}
 	work, err := os.MkdirTemp(dir, ".autosafe-")
 	if err != nil {
-		return nil, fmt.Errorf("output folder: %w", err)
+		return nil, fmt.Errorf("output folder: %w: choose another one with -out or path", err)
 	}
 	defer os.RemoveAll(work)
 	rec, err := b.runOutput(st, out, work)
@@ -183,7 +183,7 @@ func (b *build) runOutput(st *stepState, out *spec.OutputBody, work string) (*ou
 		return nil, err
 	}
 	defer run.Close()
-	rec := &outputRecord{Splits: map[string]int64{}, Skipped: map[string]int64{}}
+	rec := &outputRecord{Files: []fileRecord{}, Splits: map[string]int64{}, Skipped: map[string]int64{}}
 	sent := make(chan error, 1)
 	splits := &splitLog{}
 	go func() {

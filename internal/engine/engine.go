@@ -386,7 +386,7 @@ func (e *Engine) outDir(path string) string {
 // makeDir makes a folder for an output.
 func makeDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return fmt.Errorf("output folder: %w", err)
+		return fmt.Errorf("output folder: %w: choose another one with -out or path", err)
 	}
 	return nil
 }

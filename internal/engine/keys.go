@@ -129,12 +129,17 @@ func modelPart(m *spec.Model) []byte {
 	return b
 }
 
-// stepKey is the key of a role step whose input is known.
-func stepKey(base key.List, input cache.Digest, samples int) key.List {
+// stepKey is the key of a role step whose input is known. The name of a block
+// is in it only where a column is called after it: such a step's rows are
+// known under the row keys, but they have another column now.
+func stepKey(base key.List, input cache.Digest, body *spec.RoleBody) key.List {
 	list := append(key.List{}, base...)
 	list.AddString("input", input.String())
-	if samples > 0 {
-		list.AddInt("samples", int64(samples))
+	if body.Samples > 0 {
+		list.AddInt("samples", int64(body.Samples))
+	}
+	if body.BlockColumn != "" {
+		list.AddString("column", body.BlockColumn)
 	}
 	return list
 }

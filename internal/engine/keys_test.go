@@ -58,7 +58,7 @@ func stepDigest(t *testing.T, s *spec.Step) cache.Digest {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return cache.Digest(stepKey(base, cache.Sum(nil), s.Role.Samples).Digest())
+	return cache.Digest(stepKey(base, cache.Sum(nil), s.Role).Digest())
 }
 
 // notInKey lists every field that stands in no step key, with the reason. A
@@ -78,7 +78,6 @@ var notInKey = map[string]string{
 	"Step.Distill":            "distill steps have a key of their own",
 	"Step.Dataset":            "outputs have keys of their own",
 	"RoleBody.Config":         "KeyConfig is the part that counts",
-	"RoleBody.BlockColumn":    "the host renames the column after the look-up",
 	"RoleBody.value":          "where a block stands is not what it does",
 	"PluginRef.Name":          "a local name",
 	"PluginRef.Version":       "the digest, or the behaviour version, says it better",
@@ -213,7 +212,7 @@ func TestFileContentIsInTheKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cache.Digest(stepKey(base, cache.Sum(nil), 5).Digest()) == stepDigest(t, fullStep()) {
+	if cache.Digest(stepKey(base, cache.Sum(nil), fullStep().Role).Digest()) == stepDigest(t, fullStep()) {
 		t.Error("the content of a file is not in the key")
 	}
 }
@@ -253,7 +252,7 @@ func TestGoldenKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	var b strings.Builder
-	step := stepKey(base, cache.Sum(nil), s.Role.Samples)
+	step := stepKey(base, cache.Sum(nil), s.Role)
 	for _, p := range step {
 		fmt.Fprintf(&b, "%-16s %q\n", p.Name, p.Value)
 	}

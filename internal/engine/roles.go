@@ -21,7 +21,7 @@ func (b *build) stepParts(st *stepState) (key.List, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", st.Address, err)
 	}
-	return stepKey(base, b.input(st), st.Role.Samples), nil
+	return stepKey(base, b.input(st), st.Role), nil
 }
 
 // record stores what a finished step came to. Rows that failed in a way that

@@ -76,10 +76,17 @@ func (s *rowStep) run() error {
 	if err == nil && s.stopping.Load() {
 		err = errStopped
 	}
-	if err == nil && !allowed(s.st.Step, s.st.failures()) {
-		err = fmt.Errorf("%s: %w", s.st.Address, ErrTooManyFailures)
+	if failed := s.st.failures(); err == nil && failed > 0 && (!allowed(s.st.Step, failed) || s.nothingWorked(failed)) {
+		err = fmt.Errorf("%s: %w: %d of %d", s.st.Address, ErrTooManyFailures, failed, s.st.tasks)
 	}
 	return err
+}
+
+// nothingWorked says whether every row of a step failed, where the recipe
+// names no number that may. That is no yield, however low: something is wrong
+// with the endpoint or the recipe, and a build of nothing must not look well.
+func (s *rowStep) nothingWorked(failed int64) bool {
+	return s.st.MaxFailures < 0 && failed == s.st.tasks
 }
 
 // wait lets what is at the plugin finish.

@@ -86,7 +86,7 @@ func (c *client) Complete(ctx context.Context, req Request, tally *Tally) (Reply
 		if bad.final || try >= req.Model.ReplyRetries {
 			return Reply{}, bad.error(try+1, calls)
 		}
-		req.Messages = append(slices.Clip(req.Messages), bad.again(got.answer)...)
+		req.Messages = append(slices.Clip(req.Messages), bad.again(got.answer, try)...)
 	}
 }
 

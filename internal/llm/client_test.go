@@ -260,7 +260,8 @@ func TestUnfitToolCalls(t *testing.T) {
 	}
 	r.wantCounts(counts{made: 3, unfit: 2})
 	last := r.server.Requests()[2].Messages // the server checked that calls and results pair
-	if len(last) != 6 || last[2].ToolCallID != "ok" || !strings.Contains(*last[2].Content, "Not run") ||
+	if len(last) != 6 || last[2].ToolCallID != "retry_1_1" || last[4].ToolCalls[0].Function.Arguments != "{}" ||
+		!strings.Contains(*last[5].Content, "not json") || !strings.Contains(*last[2].Content, "Not run") ||
 		!strings.Contains(*last[3].Content, "amount") || !strings.Contains(*last[5].Content, `no tool "Steal"`) {
 		t.Errorf("asked again with %+v", last)
 	}

@@ -276,8 +276,10 @@ func validate(schema *jsonschema.Schema, raw json.RawMessage) error {
 }
 
 // again is what is added to the conversation to have a bad answer replaced:
-// the answer itself, and the reason it does not do.
-func (m *misfit) again(a Answer) []Message {
+// the answer itself, and the reason it does not do. Endpoints read their own
+// history strictly, so calls get ids that are unique in the conversation, and
+// arguments that are no JSON object are left out; the reason quotes them.
+func (m *misfit) again(a Answer, try int) []Message {
 	if m.calls == nil {
 		content := clip(a.Content, maxEcho)
 		if content == "" {
@@ -292,12 +294,20 @@ func (m *misfit) again(a Answer) []Message {
 	echo := Message{Role: "assistant", Content: clip(a.Content, maxEcho)}
 	out := []Message{{}}
 	for i, c := range a.ToolCalls {
-		echo.ToolCalls = append(echo.ToolCalls, ToolCall{ID: c.ID, Name: c.Name, Arguments: json.RawMessage(c.Arguments)})
+		id, args := fmt.Sprintf("retry_%d_%d", try+1, i+1), json.RawMessage(c.Arguments)
+		var object map[string]json.RawMessage
+		if json.Unmarshal(args, &object) != nil || object == nil {
+			args = json.RawMessage("{}")
+		}
+		echo.ToolCalls = append(echo.ToolCalls, ToolCall{ID: id, Name: c.Name, Arguments: args})
 		text := "Not run, since another call of the same reply is wrong. Answer again."
 		if i < len(m.calls) && m.calls[i] != "" {
 			text = "Error: " + clip(m.calls[i], maxReason) + "\nAnswer again."
 		}
-		out = append(out, Message{Role: "tool", ToolCallID: c.ID, Content: text})
+		if string(args) != c.Arguments {
+			text = "The arguments were: " + clip(c.Arguments, maxReason) + "\n" + text
+		}
+		out = append(out, Message{Role: "tool", ToolCallID: id, Content: text})
 	}
 	out[0] = echo
 	return out

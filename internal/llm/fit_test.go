@@ -176,8 +176,8 @@ func FuzzContent(f *testing.F) {
 			if bad != nil || again.Content != reply.Content {
 				t.Errorf("%q fits as %q, which does not fit: %+v", content, reply.Content, bad)
 			}
-		} else if len(bad.again(a)) != 2 {
-			t.Errorf("asked again with %+v", bad.again(a))
+		} else if len(bad.again(a, 0)) != 2 {
+			t.Errorf("asked again with %+v", bad.again(a, 0))
 		}
 		for _, name := range []string{"Pay", "Ping"} {
 			a := Answer{Content: content, ToolCalls: []AnswerCall{{"c", name, args}}, FinishReason: "tool_calls"}
@@ -186,7 +186,7 @@ func FuzzContent(f *testing.F) {
 				if err := json.Unmarshal(reply.ToolCalls[0].Arguments, &m); err != nil {
 					t.Errorf("%q fits as %q: %v", args, reply.ToolCalls[0].Arguments, err)
 				}
-			} else if _, err := compact(wireMessages(bad.again(a))); err != nil {
+			} else if _, err := compact(wireMessages(bad.again(a, 0))); err != nil {
 				t.Errorf("cannot be asked again: %v", err)
 			}
 		}

@@ -14,33 +14,36 @@ provider "openai" "main" {
   }
 }
 
+# For a rehearsal without an endpoint: -var rehearse=true.
+provider "offline" "stand_in" {}
+
 # The five roles. Temperatures are the paper's.
 model "generator" {
-  provider    = provider.openai.main
+  provider    = var.rehearse ? provider.offline.stand_in : provider.openai.main
   name        = var.generator
   temperature = 0.5
 }
 
 model "agent" {
-  provider    = provider.openai.main
+  provider    = var.rehearse ? provider.offline.stand_in : provider.openai.main
   name        = var.agent
   temperature = 0.5
 }
 
 model "environment" {
-  provider    = provider.openai.main
+  provider    = var.rehearse ? provider.offline.stand_in : provider.openai.main
   name        = var.environment
   temperature = 0.8
 }
 
 model "judge" {
-  provider    = provider.openai.main
+  provider    = var.rehearse ? provider.offline.stand_in : provider.openai.main
   name        = var.judge
   temperature = 0
 }
 
 model "reflector" {
-  provider    = provider.openai.main
+  provider    = var.rehearse ? provider.offline.stand_in : provider.openai.main
   name        = var.reflector
   temperature = 0
 }

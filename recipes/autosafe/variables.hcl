@@ -4,6 +4,12 @@ variable "toolkits" {
   default     = ""
 }
 
+variable "rehearse" {
+  description = "Whether the offline model plays every part, to see how many calls and tokens a build comes to. What it makes is not for training."
+  type        = bool
+  default     = false
+}
+
 variable "generator" {
   description = "The model that writes instructions (M_g)."
   type        = string

@@ -20,7 +20,7 @@ import (
 
 func buildCommand() command {
 	return command{
-		name: "build", args: "[DIR]", maxArgs: 1,
+		name: "build", args: "[DIR]", maxArgs: 1, recipe: true,
 		short: "make a recipe's datasets",
 		long: `Builds the recipe in DIR (the current folder by default): runs what the cache
 does not hold, and writes the datasets' outputs. Calls that were answered once
@@ -45,12 +45,14 @@ func (inv *invocation) build(out string, offline bool) int {
 		inv.view.Summary(&engine.Summary{Type: "summary", Steps: []engine.StepSummary{}, Outputs: []engine.OutputSummary{}, Error: "the recipe cannot be built"}, nil)
 		return exitError
 	}
+	inv.view.Order(addresses(s.recipe))
 	ctx, interrupt := inv.watchSignals(s)
 	e := engine.New(engine.Options{
 		Recipe: s.recipe, Store: s.store, Runner: s.host,
 		OutDir: out, Events: inv.view.Event, Interrupt: s.stop,
 	})
 	sum, err := e.Build(ctx)
+	sum.PluginProcesses = s.host.Started()
 	if err != nil && interrupt.twice.Load() {
 		err = engine.ErrInterrupted // whatever broke, broke because of it
 		sum.Error = err.Error()
@@ -126,9 +128,10 @@ func runDiagnostics(recipe *spec.Recipe, e *engine.RunError) hcl.Diagnostics {
 		}
 		return diags
 	}
-	d := problem("", errors.New(e.Summary))
-	d.Summary, d.Detail, d.Subject = strings.TrimSuffix(d.Detail, "."), e.Detail, place
-	return hcl.Diagnostics{d}
+	// A summary may end in advice, which is better read below the place.
+	summary, advice, _ := strings.Cut(e.Summary, ": ")
+	detail := strings.TrimSpace(e.Detail + "\n" + sentence(advice))
+	return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: capital(summary), Detail: detail, Subject: place}}
 }
 
 // find gives the place of a step or output in the recipe, and its component.
@@ -190,6 +193,7 @@ func (inv *invocation) watchSignals(s *session) (context.Context, *interrupts) {
 			return
 		}
 		inv.view.EndProgress()
+		inv.view.Exit(exitInterrupted)
 		os.Exit(exitInterrupted)
 	}()
 	return ctx, i

@@ -39,6 +39,7 @@ type command struct {
 	short   string // one line, for the list of commands
 	long    string
 	hidden  bool
+	recipe  bool // it reads one, and takes the flags for that
 	// setup declares flags and returns what to run once they are parsed.
 	setup func(*flag.FlagSet) func(*invocation) int
 }
@@ -100,7 +101,7 @@ func (c command) run(args []string, env Env) int {
 	inv := &invocation{Env: env, command: c.name}
 	flags := flag.NewFlagSet(c.name, flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	inv.common.declare(flags)
+	inv.common.declare(flags, c.recipe)
 	run := c.setup(flags)
 	err := parse(flags, args, &inv.args)
 	if errors.Is(err, flag.ErrHelp) {

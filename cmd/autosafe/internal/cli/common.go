@@ -20,13 +20,15 @@ import (
 	"github.com/autosafe/autosafe/spec"
 )
 
-// common are the flags that every command takes.
+// common are the flags that every command takes, and those of the commands
+// that read a recipe.
 type common struct {
 	chdir    string
 	json     bool
 	noColor  bool
 	quiet    bool
 	progress view.Progress
+
 	cacheDir string
 	vars     list
 	varFiles list
@@ -38,15 +40,17 @@ type list []string
 func (l *list) String() string     { return strings.Join(*l, ",") }
 func (l *list) Set(s string) error { *l = append(*l, s); return nil }
 
-func (c *common) declare(flags *flag.FlagSet) {
+func (c *common) declare(flags *flag.FlagSet, recipe bool) {
 	flags.StringVar(&c.chdir, "chdir", "", "change to `DIR` first")
 	flags.BoolVar(&c.json, "json", false, "write JSON lines to standard output")
 	flags.BoolVar(&c.noColor, "no-color", false, "no colour, whatever the terminal")
 	flags.BoolVar(&c.quiet, "quiet", false, "no progress; results and problems only")
 	flags.StringVar((*string)(&c.progress), "progress", string(view.ProgressAuto), "how progress is shown: `MODE` is auto, tty, plain or none")
-	flags.StringVar(&c.cacheDir, "cache", "", "keep the cache in `DIR` (else $AUTOSAFE_CACHE, else your cache folder)")
-	flags.Var(&c.vars, "var", "set a variable: `NAME=VALUE`; may be repeated")
-	flags.Var(&c.varFiles, "var-file", "set variables from `FILE`; may be repeated")
+	if recipe {
+		flags.StringVar(&c.cacheDir, "cache", "", "keep the cache in `DIR` (else $AUTOSAFE_CACHE, else your cache folder)")
+		flags.Var(&c.vars, "var", "set a variable: `NAME=VALUE`; may be repeated")
+		flags.Var(&c.varFiles, "var-file", "set variables from `FILE`; may be repeated")
+	}
 }
 
 // getenv looks a variable up in the command's own environment.
@@ -102,7 +106,7 @@ func (inv *invocation) open(dir string, needs needs) (*session, bool) {
 	if needs.cache || len(source.RequiredPlugins) > 0 {
 		var err error
 		if store, err = inv.openCache(); err != nil {
-			inv.report(source, append(diags, problem("Cache unusable", err)))
+			inv.report(source, append(diags, cacheProblem(err)))
 			return nil, false
 		}
 	}
@@ -156,14 +160,27 @@ func (inv *invocation) fail(summary string, err error) int {
 }
 
 func problem(summary string, err error) *hcl.Diagnostic {
-	detail := err.Error()
-	if first, n := utf8.DecodeRuneInString(detail); unicode.IsLower(first) {
-		detail = string(unicode.ToUpper(first)) + detail[n:]
+	return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: sentence(err.Error())}
+}
+
+// sentence makes a sentence of the text of an error.
+func sentence(text string) string {
+	text = capital(text)
+	if text != "" && !strings.HasSuffix(text, ".") {
+		text += "."
 	}
-	if !strings.HasSuffix(detail, ".") {
-		detail += "."
+	return text
+}
+
+// capital has text start with a capital letter, unless it starts with an
+// address or a path.
+func capital(text string) string {
+	word, _, _ := strings.Cut(text, " ")
+	first, n := utf8.DecodeRuneInString(text)
+	if !unicode.IsLower(first) || strings.ContainsAny(strings.TrimRight(word, ".:,"), "./_") {
+		return text
 	}
-	return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: detail}
+	return string(unicode.ToUpper(first)) + text[n:]
 }
 
 // close ends plugin processes and connections and writes what is pending.
@@ -180,9 +197,19 @@ func (s *session) close() error {
 func (inv *invocation) closeSession(s *session) bool {
 	err := s.close()
 	if err != nil {
-		inv.fail("Cache unusable", err)
+		inv.view.Diagnostics(nil, hcl.Diagnostics{cacheProblem(err)})
 	}
 	return err == nil
+}
+
+// cacheProblem says what is wrong with the cache, and what can be done.
+func cacheProblem(err error) *hcl.Diagnostic {
+	d := problem("Cache unusable", err)
+	d.Detail = strings.TrimPrefix(err.Error(), "cache: ") + "." // it starts with a path
+	if !strings.Contains(d.Detail, "AUTOSAFE_CACHE") {
+		d.Detail += " Choose another cache folder with -cache or AUTOSAFE_CACHE."
+	}
+	return d
 }
 
 // pluginDirs are the folders in which plugins are looked for, first match

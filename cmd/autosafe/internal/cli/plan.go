@@ -9,7 +9,7 @@ import (
 
 func planCommand() command {
 	return command{
-		name: "plan", args: "[DIR]", maxArgs: 1,
+		name: "plan", args: "[DIR]", maxArgs: 1, recipe: true,
 		short: "show what a build would do",
 		long: `Shows for each step of the recipe in DIR (the current folder by default)
 whether the cache holds it, how many of its rows must run, and why. Nothing is

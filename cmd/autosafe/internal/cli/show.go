@@ -17,7 +17,7 @@ import (
 
 func showCommand() command {
 	return command{
-		name: "show", args: "[ADDRESS] [DIR]", maxArgs: 2,
+		name: "show", args: "[ADDRESS] [DIR]", maxArgs: 2, recipe: true,
 		short: "show a recipe's steps, or the rows of one",
 		long: `Without ADDRESS lists the steps of the recipe in DIR (the current folder by
 default) with their columns. With the address of a step, such as

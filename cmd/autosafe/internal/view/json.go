@@ -29,8 +29,11 @@ func (v *View) lastLine(value any) {
 // Exit ends the JSON lines of a command that failed before it came to its
 // last line.
 func (v *View) Exit(code int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	if v.opts.JSON && code != 0 && !v.ended {
-		v.lastLine(exitLine{"exit_error", code})
+		v.write(exitLine{"exit_error", code})
+		v.ended = true
 	}
 }
 
@@ -44,7 +47,7 @@ func (v *View) write(value any) {
 		enc.Encode(firstLine{"version", formatVersion, v.opts.Version})
 	}
 	enc.Encode(value)
-	v.opts.Stdout.Write(cleanJSON(b.Bytes()))
+	_, _ = v.opts.Stdout.Write(cleanJSON(b.Bytes())) // a closed pipe has nobody to tell
 }
 
 type firstLine struct {

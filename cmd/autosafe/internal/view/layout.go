@@ -149,7 +149,7 @@ func dollars(usd float64) string {
 	switch {
 	case usd <= 0:
 		return ""
-	case usd < 1:
+	case usd < 0.1:
 		return fmt.Sprintf("$%.4f", usd)
 	}
 	s := fmt.Sprintf("%.2f", usd)

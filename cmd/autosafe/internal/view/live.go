@@ -18,7 +18,8 @@ type live struct {
 	w      io.Writer
 	size   func() (columns, lines int)
 	now    func() time.Time
-	steps  []*liveStep // in the order in which they began
+	order  []string    // addresses as the recipe has them, cleaned
+	steps  []*liveStep // that have begun, in that order
 	drawn  int         // lines on the screen
 	last   time.Time   // when they were drawn
 	frames int
@@ -64,6 +65,9 @@ func (l *live) step(address string) *liveStep {
 	}
 	s := &liveStep{address: address, begin: l.now()}
 	l.steps = append(l.steps, s)
+	slices.SortStableFunc(l.steps, func(a, b *liveStep) int {
+		return slices.Index(l.order, a.address) - slices.Index(l.order, b.address)
+	})
 	return s
 }
 
@@ -124,17 +128,17 @@ func (l *live) lines(width, room int) []string {
 	}
 	hide(true)
 	hide(false)
-	names := 0
+	f := figures{room: width - 1, in: width >= narrow}
 	for _, s := range steps {
-		names = max(names, columns(s.address))
+		f.names = max(f.names, columns(s.address))
 	}
-	names = min(names, max(12, width-31))
+	f.names = min(f.names, max(8, f.room-f.columns()))
 	var lines []string
 	if hidden > 0 {
 		lines = append(lines, clip(fmt.Sprintf("  … and %s", plural(int64(hidden), "more step")), width-1))
 	}
 	for _, s := range steps {
-		lines = append(lines, clip(l.line(s, names), width-1))
+		lines = append(lines, clip(l.line(s, f), width-1))
 	}
 	return lines
 }
@@ -143,9 +147,9 @@ const spinner = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 // line is a step's line: figures that change stand in columns of their own,
 // the most telling ones first, since the end may be cut off.
-func (l *live) line(s *liveStep, names int) string {
+func (l *live) line(s *liveStep, f figures) string {
 	if s.done != nil {
-		return l.doneLine(s, names)
+		return doneLine(s, f)
 	}
 	p := &s.now
 	in := ""
@@ -173,10 +177,10 @@ func (l *live) line(s *liveStep, names int) string {
 	}
 	frame := []rune(spinner)[l.frames%10]
 	elapsed := duration(float64(int(l.now().Sub(s.begin).Seconds())))
-	return l.figures(string(frame), s.address, names, in, count(p.RowsOut)+" out", elapsed, more)
+	return f.line(string(frame), s.address, in, count(p.RowsOut)+" out", elapsed, more)
 }
 
-func (l *live) doneLine(s *liveStep, names int) string {
+func doneLine(s *liveStep, f figures) string {
 	in := ""
 	if s.done.RowsIn > 0 {
 		in = count(s.done.RowsIn) + " in"
@@ -189,13 +193,48 @@ func (l *live) doneLine(s *liveStep, names int) string {
 	if s.done.RowsFailed > 0 {
 		more = append(more, count(s.done.RowsFailed)+" failed")
 	}
-	return l.figures("✓", s.address, names, in, count(s.done.RowsOut)+" out", time, more)
+	return f.line("✓", s.address, in, count(s.done.RowsOut)+" out", time, more)
 }
 
-func (l *live) figures(mark, address string, names int, in, out, time string, more []string) string {
-	line := mark + " " + pad(shorten(address, names), names, false) + pad(in, 9, true) + pad(out, 10, true) + pad(time, 9, true)
-	if len(more) > 0 {
-		line += "  " + strings.Join(more, ", ")
+// figures is how a line is laid out: an address, figures that each have a
+// column, and what else there is room for.
+type figures struct {
+	room  int // columns of the terminal
+	names int // columns of the addresses
+	in    bool
+}
+
+// narrow is where a terminal has no room for the rows that went in.
+const narrow = 60
+
+const (
+	inColumns   = 10
+	outColumns  = 11
+	timeColumns = 11
+)
+
+// columns is how many a line takes beside the address.
+func (f figures) columns() int {
+	n := 2 + outColumns + timeColumns
+	if f.in {
+		n += inColumns
+	}
+	return n
+}
+
+func (f figures) line(mark, address, in, out, time string, more []string) string {
+	line := mark + " " + pad(shorten(address, f.names), f.names, false)
+	if f.in {
+		line += pad(in, inColumns, true)
+	}
+	line += pad(out, outColumns, true) + pad(time, timeColumns, true)
+	sep := "  "
+	for _, text := range more {
+		if columns(line)+len(sep)+columns(text) > f.room {
+			break
+		}
+		line += sep + text
+		sep = ", "
 	}
 	return line
 }

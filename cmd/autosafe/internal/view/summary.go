@@ -47,14 +47,14 @@ func funnel(b *strings.Builder, steps []engine.StepSummary, ops map[string][]*sp
 	}
 	for i := range steps {
 		s := &steps[i]
-		cached, time := number(s.RowsHit), duration(s.Seconds)
+		out, cached, time := count(s.RowsOut), number(s.RowsHit), duration(s.Seconds)
 		switch s.Status {
 		case engine.StatusHit:
 			cached, time = "", "cached"
 		case engine.StatusSkipped:
-			time = "not run"
+			out, time = "", "not run"
 		}
-		t.add(Clean(s.Address), number(s.RowsIn), count(s.RowsOut), number(total(s.Dropped)), number(s.RowsFailed),
+		t.add(Clean(s.Address), number(s.RowsIn), out, number(total(s.Dropped)), number(s.RowsFailed),
 			number(s.Calls.Made), dollars(s.Calls.CostUSD), cached, time, "")
 		rest := funnelOps(&t, s, ops[s.Address])
 		for _, reason := range ranked(rest) {
@@ -75,7 +75,10 @@ func funnelOps(t *table, s *engine.StepSummary, ops []*spec.Op) map[string]int64
 	for reason, n := range s.Dropped {
 		rest[reason] = n
 	}
-	exact := s.RowsIn == s.RowsOut+total(s.Dropped) && s.Status != engine.StatusSkipped
+	if s.RowsIn == 0 {
+		return rest
+	}
+	exact := s.RowsIn == s.RowsOut+total(s.Dropped)
 	left := s.RowsIn
 	for _, op := range ops {
 		name := string(op.Kind) + "." + op.Name

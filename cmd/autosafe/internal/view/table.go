@@ -47,10 +47,22 @@ func (t *table) render(b *strings.Builder, width int) {
 		}
 		first = max(16, width-rest)
 	}
-	widths[0] = min(widths[0], first)
+	widths[0] = t.firstWidth(first)
 	for _, cells := range slices.Concat([][]string{t.heads}, t.rows) {
 		t.line(b, cells, shown, widths, last)
 	}
+}
+
+// firstWidth is the width of the first column: that of its widest cell that
+// is not too wide.
+func (t *table) firstWidth(limit int) int {
+	n := columns(t.heads[0])
+	for _, cells := range t.rows {
+		if c := columns(cells[0]); c <= limit {
+			n = max(n, c)
+		}
+	}
+	return n
 }
 
 // filled lists the columns in which something stands.

@@ -169,6 +169,18 @@ func (p pluginLog) Write(b []byte) (int, error) {
 // failuresShown bounds how many failed rows are told one by one.
 const failuresShown = 5
 
+// Order says in which order steps are shown.
+func (v *View) Order(addresses []string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if l, ok := v.progress.(*live); ok {
+		l.order = nil
+		for _, a := range addresses {
+			l.order = append(l.order, Clean(a))
+		}
+	}
+}
+
 // Event shows what happens in a build.
 func (v *View) Event(ev engine.Event) {
 	switch {

@@ -79,7 +79,7 @@ func (j Judge) Verdict(ctx context.Context, call *sdk.Call, in Case, trajectory 
 	if err != nil {
 		return ots.Verdict{}, err
 	}
-	ids, err := json.Marshal(append(set.IDs(), ""))
+	ids, err := json.Marshal(append([]string{""}, set.IDs()...))
 	if err != nil {
 		return ots.Verdict{}, err
 	}

@@ -1,0 +1,183 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/autosafe/autosafe/internal/engine"
+	"github.com/autosafe/autosafe/spec"
+)
+
+func runCLI(args ...string) (code int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	code = Run(args, Env{Stdout: &out, Stderr: &errs})
+	return code, out.String(), errs.String()
+}
+
+func TestParse(t *testing.T) {
+	tests := []struct {
+		args []string
+		a    bool
+		b    string
+		rest []string
+	}{
+		{nil, false, "", nil},
+		{[]string{"-a", "x", "--b", "1", "y"}, true, "1", []string{"x", "y"}},
+		{[]string{"x", "-b=2", "--a=false"}, false, "2", []string{"x"}},
+		{[]string{"-a", "--", "-b", "y"}, true, "", []string{"-b", "y"}},
+		{[]string{"x", "--", "-a"}, false, "", []string{"x", "-a"}},
+	}
+	for _, tt := range tests {
+		flags := flag.NewFlagSet("x", flag.ContinueOnError)
+		a, b := flags.Bool("a", false, ""), flags.String("b", "", "")
+		var rest []string
+		if err := parse(flags, tt.args, &rest); err != nil {
+			t.Errorf("%q: %v", tt.args, err)
+		}
+		if *a != tt.a || *b != tt.b || !slices.Equal(rest, tt.rest) {
+			t.Errorf("%q: %v %q %q", tt.args, *a, *b, rest)
+		}
+	}
+}
+
+func TestShowArgs(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.Mkdir("recipe", 0o777); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		args         []string
+		address, dir string
+	}{
+		{nil, "", "."},
+		{[]string{"recipe"}, "", "recipe"},
+		{[]string{"./nowhere"}, "", "./nowhere"},
+		{[]string{"recipes/nowhere"}, "", "recipes/nowhere"},
+		{[]string{".."}, "", ".."},
+		{[]string{"a.b.c"}, "a.b.c", "."},
+		{[]string{`a.b.c["x/y"]`}, `a.b.c["x/y"]`, "."},
+		{[]string{"a.b.c", "recipe"}, "a.b.c", "recipe"},
+		{[]string{"recipe", "nowhere"}, "recipe", "nowhere"},
+	}
+	for _, tt := range tests {
+		if address, dir := showArgs(tt.args); address != tt.address || dir != tt.dir {
+			t.Errorf("%q: %q in %q", tt.args, address, dir)
+		}
+	}
+}
+
+// Every command has help, which names each of its flags, and takes no flag
+// that is not defined.
+func TestHelp(t *testing.T) {
+	for _, c := range commands() {
+		code, out, errs := runCLI("help", c.name)
+		if code != exitDone || errs != "" || !strings.Contains(out, "Usage: autosafe "+c.name) || !strings.Contains(out, "  -json\n") {
+			t.Errorf("%s: %d %q %q", c.name, code, out, errs)
+		}
+		if code, out, errs := runCLI(c.name, "--no-such-flag"); code != exitUsage || out != "" || !strings.Contains(errs, "autosafe "+c.name+": ") {
+			t.Errorf("%s: %d %q %q", c.name, code, out, errs)
+		}
+		if listed := slices.Contains(commandNames(), c.name); listed == c.hidden {
+			t.Errorf("%s is listed: %v", c.name, listed)
+		}
+	}
+}
+
+// Arguments and names of files can hold anything.
+func TestHostileArguments(t *testing.T) {
+	t.Chdir(t.TempDir())
+	name := "a\x1b[31m\u202e\u009b2J"
+	for file, text := range map[string]string{"messy" + name + ".hcl": "a   = 1\n", "bad" + name + ".hcl": "a {"} {
+		if err := os.WriteFile(file, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]string{
+		{name}, {name + "\xff"}, {"build", name + "\xff"}, {"build", name}, {"build", "-" + name}, {"build", "x", name}, {"build", "-progress", name}, {"build", "-chdir", name},
+		{"fmt"}, {"fmt", name}, {"fmt", "-json"}, {"validate"}, {"validate", "-json"}, {"validate", name}, {"validate", "-var", name}, {"validate", "-var-file", name},
+		{"show", name}, {"show", "./" + name}, {"graph", "-format", name}, {"plan", "-cache", filepath.Join("messy"+name+".hcl", "x")}, {"help", name},
+	} {
+		_, out, errs := runCLI(args...)
+		for _, text := range []string{out, errs} {
+			if strings.ContainsFunc(text, func(r rune) bool {
+				return r < ' ' && r != '\n' || r >= 0x7f && r < 0xa0 || r == '\u202e' || r == '\ufffd' && !slices.Contains(args, "-json")
+			}) {
+				t.Errorf("%q: %q", args, text)
+			}
+		}
+		if out+errs == "" && args[0] != "fmt" {
+			t.Errorf("%q says nothing", args)
+		}
+	}
+}
+
+func TestBuildExit(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		code int
+	}{
+		{nil, 0}, {errors.New("x"), 1}, {&engine.RunError{}, 1},
+		{fmt.Errorf("x: %w", engine.ErrTooManyFailures), 5}, {engine.ErrInterrupted, 130},
+	} {
+		if code := buildExit(tt.err); code != tt.code {
+			t.Errorf("%v: %d", tt.err, code)
+		}
+	}
+}
+
+func TestBuildDiagnostics(t *testing.T) {
+	at := func(line int) hcl.Range { return hcl.Range{Filename: "r.hcl", Start: hcl.Pos{Line: line}} }
+	recipe := &spec.Recipe{Steps: []*spec.Step{
+		{Address: "judge.a.x", Range: at(1), MaxFailures: 5},
+		{Address: "judge.a.y", Range: at(2)},
+		{Address: "dataset.d", Range: at(3), Dataset: &spec.DatasetBody{Outputs: []*spec.OutputBody{{Address: "dataset.d.output.rows", Range: at(4)}}}},
+	}}
+	sum := &engine.Summary{Steps: []engine.StepSummary{{RowsFailed: 3}, {RowsFailed: 1}, {}}}
+	tests := []struct {
+		err     error
+		summary string
+		line    int
+	}{
+		{engine.ErrInterrupted, "Interrupted", 0},
+		{fmt.Errorf("judge.a.y: %w: it says no", engine.ErrTooManyFailures), "Too many failed rows", 2},
+		{&engine.RunError{Address: "dataset.d.output.rows", Summary: "the plugin's process died", Detail: "x"}, "The plugin's process died", 4},
+		{&engine.RunError{Address: "nowhere", Summary: "x"}, "X", 0},
+		{&engine.RunError{Address: "judge.a.x", Summary: "the endpoint http://x/v1 refuses: check api_key", Detail: "no"}, "The endpoint http://x/v1 refuses", 1},
+		{errors.New("disk full"), "Build failed", 0},
+	}
+	for _, tt := range tests {
+		diags := buildDiagnostics(recipe, sum, tt.err)
+		if len(diags) != 1 || diags[0].Summary != tt.summary {
+			t.Errorf("%v: %v", tt.err, diags)
+			continue
+		}
+		line := 0
+		if diags[0].Subject != nil {
+			line = diags[0].Subject.Start.Line
+		}
+		if line != tt.line {
+			t.Errorf("%v: line %d, want %d", tt.err, line, tt.line)
+		}
+	}
+	if diags := buildDiagnostics(recipe, sum, nil); diags != nil {
+		t.Errorf("no error: %v", diags)
+	}
+}
+
+func TestProblem(t *testing.T) {
+	for in, want := range map[string]string{"no space left": "No space left.", "/x: is no folder.": "/x: is no folder.", "": "",
+		"judge.a.b: it says no": "judge.a.b: it says no.", "output folder: mkdir x": "Output folder: mkdir x.", "ünder way.": "Ünder way."} {
+		if got := problem("s", errors.New(in)).Detail; got != want {
+			t.Errorf("%q: %q", in, got)
+		}
+	}
+}
