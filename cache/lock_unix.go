@@ -43,7 +43,7 @@ func syncDir(dir string) error {
 // inode is the file's number, which changes when a file is replaced.
 func inode(fi fs.FileInfo) uint64 {
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
-		return uint64(st.Ino)
+		return uint64(st.Ino) //nolint:unconvert // not a uint64 on every system
 	}
 	return 0
 }

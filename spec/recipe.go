@@ -202,8 +202,12 @@ func (s Secret) Reveal() string { return s.value }
 // Format prints no secret, whatever the verb.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
 
-func (Secret) String() string               { return "(sensitive)" }
-func (Secret) GoString() string             { return "(sensitive)" }
+func (Secret) String() string { return "(sensitive)" }
+
+// GoString stands in for %#v.
+func (Secret) GoString() string { return "(sensitive)" }
+
+// MarshalText keeps the secret out of JSON.
 func (Secret) MarshalText() ([]byte, error) { return []byte("(sensitive)"), nil }
 
 // OpKind is a block type inside distill.

@@ -121,7 +121,7 @@ func linkOrCopy(from, to string) error {
 	return os.WriteFile(to, b, 0o777)
 }
 
-// endpoint [-latency D] [-key KEY] [-status N [-body TEXT]] [-from N] [-reply FILE]
+// endpoint [-latency D] [-key KEY] [-status N [-body TEXT]] [-from N] [-reply FILE [-spare TEXT]]
 // starts an endpoint in place of the one before it.
 func cmdEndpoint(ts *testscript.TestScript, _ bool, args []string) {
 	s := of(ts)
@@ -132,6 +132,7 @@ func cmdEndpoint(ts *testscript.TestScript, _ bool, args []string) {
 	body := flags.String("body", "", "and this body, quoted as in Go")
 	from := flags.Int("from", 0, "fail from this call on")
 	reply := flags.String("reply", "", "answer everything with the content of this file")
+	spare := flags.String("spare", "", "but not what holds this text")
 	ts.Check(flags.Parse(args))
 	opts := llmtest.Options{Latency: *latency, APIKey: *key}
 	if *status != 0 {
@@ -141,7 +142,10 @@ func cmdEndpoint(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if *reply != "" {
 		content := ts.ReadFile(*reply)
-		opts.Reply = func(llmtest.Request) (llmtest.Reply, bool) { return llmtest.Reply{Content: content}, true }
+		opts.Reply = func(r llmtest.Request) (llmtest.Reply, bool) {
+			spared := *spare != "" && strings.Contains(string(r.Raw), *spare)
+			return llmtest.Reply{Content: content}, !spared
+		}
 	}
 	server := llmtest.Start(opts)
 	ts.Defer(server.Close)

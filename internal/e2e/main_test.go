@@ -16,25 +16,36 @@ import (
 	"github.com/autosafe/autosafe/internal/llm/llmtest"
 )
 
-// binaryVar tells the tests where TestMain put the binary.
-const binaryVar = "AUTOSAFE_E2E_BINARY"
+// binaryVar tells the tests where TestMain put the binaries.
+const binaryVar = "AUTOSAFE_E2E_BINARIES"
 
-// TestMain builds the binary once.
+// plainBinary never looks for races: it is for builds of which there is much
+// and which take no other path than smaller ones.
+const plainBinary = "autosafe-plain"
+
+// TestMain builds the binary once; where the tests look for races, it does.
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "autosafe-e2e-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	bin := filepath.Join(dir, "autosafe")
 	code := 1
-	if out, err := exec.Command("go", "build", raceFlag, "-o", bin, "../../cmd/autosafe").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
-	} else if err := os.Setenv(binaryVar, bin); err == nil {
+	if err := errors.Join(buildBinary(filepath.Join(dir, "autosafe"), raceFlag), buildBinary(filepath.Join(dir, plainBinary)), os.Setenv(binaryVar, dir)); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	} else {
 		code = m.Run()
 	}
 	os.RemoveAll(dir)
 	os.Exit(code)
+}
+
+func buildBinary(to string, flags ...string) error {
+	args := append(append([]string{"build"}, flags...), "-o", to, "../../cmd/autosafe")
+	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // project is a recipe in a folder of its own, with a cache and an endpoint.
@@ -55,13 +66,16 @@ func newProject(t testing.TB, server *llmtest.Server, files map[string]string) *
 	root := t.TempDir()
 	p := &project{
 		t: t, dir: filepath.Join(root, "recipe"), cache: filepath.Join(root, "cache"),
-		bin: os.Getenv(binaryVar), server: server, key: "key-of-" + t.Name(),
+		bin: filepath.Join(os.Getenv(binaryVar), "autosafe"), server: server, key: "key-of-" + t.Name(),
 	}
 	for name, text := range files {
 		p.write(name, text)
 	}
 	return p
 }
+
+// plain gives a project the binary that does not look for races.
+func (p *project) plain() { p.bin = filepath.Join(os.Getenv(binaryVar), plainBinary) }
 
 func (p *project) write(name, text string) {
 	p.t.Helper()

@@ -58,6 +58,7 @@ func TestManyRows(t *testing.T) {
 		fmt.Fprintf(&b, `{"instruction":"Ask number %d.","number":%d,"padding":"%s"}`+"\n", i, i, padding)
 	}
 	p := newProject(t, start(t, llmtest.Options{}), map[string]string{recipe: rubricRecipe, "asks.jsonl": b.String()})
+	p.plain()
 	built := p.mustBuild()
 	sum := built.sum
 	wantAsked(t, p, map[string]int{"critic": n})
@@ -86,7 +87,7 @@ func TestManyRows(t *testing.T) {
 		t.Errorf("%d rows, want %d", len(rows), good.RowsOut)
 	}
 	// The rows weigh 40 MB and pass through four steps.
-	if built.maxRSS > memoryFactor*400<<20 {
+	if built.maxRSS > 400<<20 {
 		t.Errorf("%d MB of memory for %d MB of rows", built.maxRSS>>20, n*weight>>20)
 	}
 

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/autosafe/autosafe/internal/llm/llmtest"
@@ -20,9 +21,6 @@ type misbehaviour struct {
 	fault *llmtest.Fault // instead of reply
 	// codes are the reasons under which rows may fail.
 	codes []string
-	// text says that the reply is honest when it comes from an agent, which
-	// may always answer in words.
-	text bool
 }
 
 func misbehaviours() []misbehaviour {
@@ -30,11 +28,11 @@ func misbehaviours() []misbehaviour {
 		return misbehaviour{name: name, model: "judge", reply: llmtest.Reply{Content: content}, codes: []string{"invalid_reply"}}
 	}
 	return []misbehaviour{
-		{name: "nonsense from all", reply: llmtest.Reply{Content: "Bananas are safe, safe, safe."}, codes: []string{"invalid_reply"}, text: true},
-		{name: "JSON of another shape from all", reply: llmtest.Reply{Content: `{"verdict":"safe","ok":true}`}, codes: []string{"invalid_reply"}, text: true},
-		{name: "refusal from all", reply: llmtest.Reply{Refusal: "I cannot help with that."}, codes: []string{"refused"}, text: true},
+		{name: "nonsense from all", reply: llmtest.Reply{Content: "Bananas are safe, safe, safe."}, codes: []string{"invalid_reply"}},
+		{name: "JSON of another shape from all", reply: llmtest.Reply{Content: `{"verdict":"safe","ok":true}`}, codes: []string{"invalid_reply"}},
+		{name: "refusal from all", reply: llmtest.Reply{Refusal: "I cannot help with that."}, codes: []string{"refused"}},
 		{name: "cut off from all", reply: llmtest.Reply{Content: `{"reason":"it is","label":"sa`, FinishReason: "length"}, codes: []string{"truncated"}},
-		{name: "filtered from all", reply: llmtest.Reply{Content: "", FinishReason: "content_filter"}, codes: []string{"refused"}, text: true},
+		{name: "filtered from all", reply: llmtest.Reply{Content: "", FinishReason: "content_filter"}, codes: []string{"refused"}},
 		{name: "empty from all", reply: llmtest.Reply{Content: ""}, codes: []string{"invalid_reply"}},
 		{name: "no choices from all", fault: &llmtest.Fault{Body: `{"id":"x","object":"chat.completion","choices":[],"usage":{}}`}, codes: []string{"unavailable", "invalid_reply"}},
 		{name: "a web page from all", fault: &llmtest.Fault{Body: "<html>safe</html>"}, codes: []string{"unavailable", "invalid_reply", "rejected"}},
@@ -59,25 +57,28 @@ func misbehaviours() []misbehaviour {
 	}
 }
 
-// bad says whether a request is among those that are answered badly: a third
-// of the cases, told by their first user message, and every time they are
-// asked again.
+// bad says whether a request is among those that are answered badly: some,
+// told by their first user message, and every time they are asked again.
 func (m misbehaviour) bad(r llmtest.Request) bool {
 	if m.model != "" && r.Model != m.model {
 		return false
+	}
+	share := uint32(3)
+	if m.model == "" {
+		share = 7 // a row must come through many of these
 	}
 	for _, msg := range r.Messages {
 		if msg.Role == "user" && msg.Content != nil {
 			h := fnv.New32a()
 			h.Write([]byte(*msg.Content))
-			return h.Sum32()%3 == 0
+			return h.Sum32()%share == 0
 		}
 	}
 	return false
 }
 
-// TestNonsense builds against endpoints that answer a third of the cases
-// badly. Those rows fail, each under its reason; the others come through; and
+// TestNonsense builds against endpoints that answer some requests badly. Those
+// rows fail, each under its reason; the others come through; and
 // nothing that was not plainly found safe counts as safe.
 func TestNonsense(t *testing.T) {
 	t.Parallel()
@@ -92,6 +93,7 @@ func TestNonsense(t *testing.T) {
 			}
 			server := start(t, opts)
 			p := pipeline(t, server)
+			p.write(toolkitsFolder+"/door.json", readFile(t, "testdata/extra/door.json"))
 			for _, step := range []string{"  count = 4", "  samples      = 2", "  rounds       = 30"} {
 				p.edit(recipe, step, step+"\n  on_error = \"drop\"")
 			}
@@ -177,6 +179,59 @@ func checkVerdicts(t testing.TB, r ots.Row) {
 		if r.SafeVerdict.Label != ots.Safe {
 			t.Errorf("row %s: its safe action is %s", r.ID, r.SafeVerdict.Label)
 		}
+	}
+}
+
+// TestFailuresThatPass has an endpoint be out of order for some requests. The
+// build ends well without those rows; that is not the last word on them: the
+// next build asks for what is missing, and for nothing else.
+func TestFailuresThatPass(t *testing.T) {
+	t.Parallel()
+	server := start(t, llmtest.Options{})
+	whole := pipeline(t, server)
+	for _, step := range []string{"  count = 4", "  samples      = 2", "  rounds       = 30"} {
+		whole.edit(recipe, step, step+"\n  on_error = \"drop\"")
+	}
+	whole.edit(recipe, `timeout  = "30s"`, "timeout  = \"30s\"\n  retries = 0")
+	want := whole.mustBuild().sum
+	once := whole.bodies()
+
+	p := whole.fresh(t)
+	server.Reset(llmtest.Fault{Status: 503, Match: misbehaviour{}.bad})
+	broken := p.mustBuild().sum
+	failed, refused := int64(0), 0
+	for _, st := range broken.Steps {
+		failed += st.Failed["unavailable"]
+	}
+	for body, n := range p.bodies() {
+		if n > once[body] {
+			t.Errorf("asked %d times, in an undisturbed build %d times: %.200s", n, once[body], body)
+		}
+	}
+	for _, r := range p.requests() {
+		if (misbehaviour{}).bad(r) {
+			refused++
+		}
+	}
+	if failed == 0 || broken.totals() == want.totals() {
+		t.Fatal("no row failed; the test proves nothing")
+	}
+	asked := len(p.requests())
+	server.Reset()
+	healed := p.mustBuild().sum
+	if healed.totals() != want.totals() {
+		t.Errorf("totals\n%s\nof an undisturbed build\n%s", healed.totals(), want.totals())
+	}
+	sameFiles(t, p.dist(), whole.dist())
+	total := 0
+	for _, n := range once {
+		total += n
+	}
+	if got := asked + len(p.requests()) - refused; got != total {
+		t.Errorf("%d calls were answered in two builds, %d in an undisturbed one", got, total)
+	}
+	if third := p.mustBuild().sum; strings.Contains(statuses(third), "run") {
+		t.Errorf("a third build ran: %s", statuses(third))
 	}
 }
 

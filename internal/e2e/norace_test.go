@@ -3,5 +3,3 @@
 package e2e
 
 const raceFlag = "-race=false"
-
-const memoryFactor = 1

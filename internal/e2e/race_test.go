@@ -4,6 +4,3 @@ package e2e
 
 // raceFlag has the binary look for races where the tests do.
 const raceFlag = "-race"
-
-// memoryFactor is how much more memory that may take.
-const memoryFactor = 4

@@ -32,6 +32,7 @@ func recipeOf(t testing.TB, server *llmtest.Server, name string) *project {
 func TestQuickstart(t *testing.T) {
 	t.Parallel()
 	p := recipeOf(t, nil, "quickstart")
+	p.plain()
 	if r := p.run("fmt", "-check", p.dir); r.code != 0 {
 		t.Errorf("the recipe is not in canonical form: %s", r.stdout)
 	}

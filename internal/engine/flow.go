@@ -353,10 +353,9 @@ func decodeChunk(b []byte) ([]row.Row, error) {
 
 // reader follows a flow, or several one after the other.
 type reader struct {
-	flows  []*flow
-	seg    int // next segment and row in flows[0]
-	pos    int
-	bounds bool // reports what it took, for flows with room
+	flows []*flow
+	seg   int // next segment and row in flows[0]
+	pos   int
 }
 
 // next returns some more rows, waiting for them. At the end it returns none.

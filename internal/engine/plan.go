@@ -46,7 +46,7 @@ func (b *build) planStep(st *stepState) (*StepPlan, error) {
 		return p, nil
 	}
 	if waits := b.waitsFor(st); waits != "" {
-		p.Reason = "its input " + waits + " must run first"
+		p.Reason = inputFirst(st, waits)
 		return p, nil
 	}
 	p.Known = true
@@ -71,6 +71,15 @@ func (b *build) waitsFor(st *stepState) string {
 		}
 	}
 	return ""
+}
+
+// inputFirst is the reason of a step that waits for an input, which is named
+// where there are several.
+func inputFirst(st *stepState, input string) string {
+	if len(st.Inputs) == 1 {
+		return "its input must run first"
+	}
+	return "its input " + input + " must run first"
 }
 
 func (b *build) inputRows(st *stepState) (n int64) {
@@ -130,7 +139,7 @@ func (b *build) planOutputs(plan *Plan, st *stepState) error {
 	for _, out := range st.Dataset.Outputs {
 		p := OutputPlan{Address: out.Address, Path: b.outDir(out.Path), Status: StatusRun}
 		if waits != "" {
-			p.Reason = "its input " + waits + " must run first"
+			p.Reason = inputFirst(st, waits)
 		} else if err := b.planOutput(st, out, &p); err != nil {
 			return err
 		}
@@ -142,7 +151,7 @@ func (b *build) planOutputs(plan *Plan, st *stepState) error {
 	step := StepPlan{Address: st.Address, Status: status, Known: waits == ""}
 	step.Reason = "every output is in place"
 	if waits != "" {
-		step.Reason = "its input " + waits + " must run first"
+		step.Reason = inputFirst(st, waits)
 	} else {
 		step.RowsIn = b.inputRows(st)
 		step.RowsOut = step.RowsIn

@@ -183,7 +183,7 @@ func (c *Call) JSON(ctx context.Context, slot Model, req Request, out any) error
 	req.Check = func(r Reply) error {
 		fresh := reflect.New(t.Elem()) // nothing may stay from an earlier reply
 		if err := json.Unmarshal([]byte(r.Content), fresh.Interface()); err != nil {
-			return fmt.Errorf("it is not the JSON that was asked for (%s)", err)
+			return fmt.Errorf("it is not the JSON that was asked for: %w", err)
 		}
 		reflect.ValueOf(out).Elem().Set(fresh.Elem())
 		if check == nil {

@@ -70,7 +70,6 @@ func (s *sender) loop() {
 	var held *pluginpb.Result // did not fit the last batch
 	for {
 		first := held
-		held = nil
 		if first == nil {
 			if first = s.next(); first == nil {
 				return

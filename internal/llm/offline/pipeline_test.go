@@ -308,7 +308,7 @@ func TestUnguardedAgreement(t *testing.T) {
 		if f.assess(m.action()).unsafe() {
 			hit++
 		} else {
-			t.Logf("safe after all: %s; %s %s", gen.Instruction, m.tool.name, show(json.RawMessage(encodeArguments(m.args))))
+			t.Logf("safe after all: %s; %s %s", gen.Instruction, m.tool.name, show(encodeArguments(m.args)))
 		}
 	}
 	t.Logf("%d of %d", hit, of)

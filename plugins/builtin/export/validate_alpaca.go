@@ -48,7 +48,7 @@ func ValidateAlpaca(line []byte) error {
 	thought, rest, _ := strings.Cut(text["output"], "\n")
 	m := alpacaThought.FindStringSubmatch(thought)
 	if m == nil {
-		return errors.New("output must begin with a line Thought n:")
+		return errors.New("output must begin with a line Thought n:") //nolint:staticcheck // the label ends in a colon
 	}
 	n, err := strconv.Atoi(m[1])
 	if err != nil {

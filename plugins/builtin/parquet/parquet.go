@@ -197,7 +197,7 @@ func (t *table) place(name string, value json.RawMessage) (text string, at int, 
 // shard is a split's file.
 type shard struct {
 	file   *sdk.File
-	writer *parquet.Writer
+	writer *parquet.GenericWriter[any]
 	rows   int
 	group  struct{ rows, bytes int } // in the row group so far
 }
@@ -222,7 +222,7 @@ func (t *table) create(out *sdk.Dir, split string) (*shard, error) {
 		config.SkipPageBounds = append(config.SkipPageBounds, []string{name})
 		config.SkipPageStatistics = append(config.SkipPageStatistics, []string{name})
 	}
-	return &shard{file: file, writer: parquet.NewWriter(file, config)}, nil
+	return &shard{file: file, writer: parquet.NewGenericWriter[any](file, config)}, nil
 }
 
 func (s *shard) put(row parquet.Row, size int) error {

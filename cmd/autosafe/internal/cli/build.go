@@ -62,7 +62,7 @@ func (inv *invocation) build(out string, offline bool) int {
 	}
 	interrupt.end()
 	inv.view.EndProgress()
-	diags := buildDiagnostics(s.recipe, sum, err)
+	diags := buildDiagnostics(s.recipe, err)
 	if inv.json { // the summary is the last line
 		inv.report(s.source, diags)
 		inv.view.Summary(sum, s.recipe)
@@ -87,7 +87,7 @@ func buildExit(err error) int {
 
 // buildDiagnostics tells what ended a build. What a plugin has to say of its
 // configuration stands at its place in the recipe.
-func buildDiagnostics(recipe *spec.Recipe, sum *engine.Summary, err error) hcl.Diagnostics {
+func buildDiagnostics(recipe *spec.Recipe, err error) hcl.Diagnostics {
 	var runErr *engine.RunError
 	switch {
 	case err == nil:
@@ -96,22 +96,25 @@ func buildDiagnostics(recipe *spec.Recipe, sum *engine.Summary, err error) hcl.D
 		return hcl.Diagnostics{{Severity: hcl.DiagWarning, Summary: "Interrupted",
 			Detail: "What was finished is kept; build again to go on from here."}}
 	case errors.Is(err, engine.ErrTooManyFailures):
-		return hcl.Diagnostics{tooManyFailures(recipe, sum, err)}
+		return hcl.Diagnostics{tooManyFailures(recipe, err)}
 	case errors.As(err, &runErr):
 		return runDiagnostics(recipe, runErr)
 	}
 	return hcl.Diagnostics{problem("Build failed", err)}
 }
 
-// tooManyFailures finds the step whose rows failed.
-func tooManyFailures(recipe *spec.Recipe, sum *engine.Summary, err error) *hcl.Diagnostic {
+// tooManyFailures finds the step whose rows failed and says what can be done.
+func tooManyFailures(recipe *spec.Recipe, err error) *hcl.Diagnostic {
 	d := problem("Too many failed rows", err)
-	for i, step := range sum.Steps {
-		s := recipe.Steps[i]
-		if step.RowsFailed == 0 || step.RowsFailed <= int64(s.MaxFailures) || s.MaxFailures < 0 {
+	for _, s := range recipe.Steps {
+		if !strings.HasPrefix(err.Error(), s.Address+": ") {
 			continue
 		}
 		d.Subject = &s.Range
+		if s.OnError == spec.OnErrorDrop && s.MaxFailures < 0 {
+			d.Detail = fmt.Sprintf("Every row of %s failed, so that nothing is left. Most likely there is one reason for all; it stands above.", s.Address)
+			return d
+		}
 		d.Detail += fmt.Sprintf("\n\n%s allows %d failed rows. To leave failed rows out, write on_error = \"drop\"; "+
 			"max_failures = N allows some. What has been finished is kept: build again to go on from here.", s.Address, s.MaxFailures)
 		return d

@@ -139,9 +139,9 @@ func TestBuildDiagnostics(t *testing.T) {
 	recipe := &spec.Recipe{Steps: []*spec.Step{
 		{Address: "judge.a.x", Range: at(1), MaxFailures: 5},
 		{Address: "judge.a.y", Range: at(2)},
+		{Address: "judge.a.z", Range: at(5), OnError: spec.OnErrorDrop, MaxFailures: -1},
 		{Address: "dataset.d", Range: at(3), Dataset: &spec.DatasetBody{Outputs: []*spec.OutputBody{{Address: "dataset.d.output.rows", Range: at(4)}}}},
 	}}
-	sum := &engine.Summary{Steps: []engine.StepSummary{{RowsFailed: 3}, {RowsFailed: 1}, {}}}
 	tests := []struct {
 		err     error
 		summary string
@@ -149,13 +149,15 @@ func TestBuildDiagnostics(t *testing.T) {
 	}{
 		{engine.ErrInterrupted, "Interrupted", 0},
 		{fmt.Errorf("judge.a.y: %w: it says no", engine.ErrTooManyFailures), "Too many failed rows", 2},
+		{fmt.Errorf("judge.a.z: %w: 6 of 6", engine.ErrTooManyFailures), "Too many failed rows", 5},
+		{fmt.Errorf("elsewhere: %w", engine.ErrTooManyFailures), "Too many failed rows", 0},
 		{&engine.RunError{Address: "dataset.d.output.rows", Summary: "the plugin's process died", Detail: "x"}, "The plugin's process died", 4},
 		{&engine.RunError{Address: "nowhere", Summary: "x"}, "X", 0},
 		{&engine.RunError{Address: "judge.a.x", Summary: "the endpoint http://x/v1 refuses: check api_key", Detail: "no"}, "The endpoint http://x/v1 refuses", 1},
 		{errors.New("disk full"), "Build failed", 0},
 	}
 	for _, tt := range tests {
-		diags := buildDiagnostics(recipe, sum, tt.err)
+		diags := buildDiagnostics(recipe, tt.err)
 		if len(diags) != 1 || diags[0].Summary != tt.summary {
 			t.Errorf("%v: %v", tt.err, diags)
 			continue
@@ -168,7 +170,7 @@ func TestBuildDiagnostics(t *testing.T) {
 			t.Errorf("%v: line %d, want %d", tt.err, line, tt.line)
 		}
 	}
-	if diags := buildDiagnostics(recipe, sum, nil); diags != nil {
+	if diags := buildDiagnostics(recipe, nil); diags != nil {
 		t.Errorf("no error: %v", diags)
 	}
 }

@@ -82,7 +82,8 @@ func pad(s string, n int, right bool) string {
 }
 
 // wrap breaks text between words into lines of at most n columns; n below 1
-// does not break it. A word that is longer has a line of its own.
+// does not break it. A word that is longer is broken too, unless n is so small
+// that this would be of no use.
 func wrap(s string, n int) []string {
 	if n < 1 || columns(s) <= n {
 		return []string{s}
@@ -90,6 +91,13 @@ func wrap(s string, n int) []string {
 	var lines []string
 	line := ""
 	for _, word := range strings.Fields(s) {
+		for n >= 16 && columns(word) > n {
+			if line != "" {
+				lines, line = append(lines, line), ""
+			}
+			part := head(word, n)
+			lines, word = append(lines, part), word[len(part):]
+		}
 		switch {
 		case line == "":
 			line = word

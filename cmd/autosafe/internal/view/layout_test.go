@@ -46,6 +46,9 @@ func TestWrap(t *testing.T) {
 	if got := wrap("as it  is", 0); !slices.Equal(got, []string{"as it  is"}) {
 		t.Errorf("without a width: %q", got)
 	}
+	if got := wrap("one 0123456789abcdefghij two", 16); !slices.Equal(got, []string{"one", "0123456789abcdef", "ghij two"}) {
+		t.Errorf("a long word: %q", got)
+	}
 	if got := wrap("   ", 2); len(got) != 1 {
 		t.Errorf("blanks: %q", got)
 	}

@@ -33,7 +33,7 @@ func ParseReact(text string) (ots.Action, error) {
 	text = strings.TrimSpace(strings.ReplaceAll(text, "\r\n", "\n"))
 	marks := marker.FindAllStringSubmatchIndex(text, -1)
 	if len(marks) == 0 || marks[0][0] != 0 {
-		return ots.Action{}, errors.New("begin the reply with Thought:, Action: or Final Answer:")
+		return ots.Action{}, errors.New("begin the reply with Thought:, Action: or Final Answer:") //nolint:staticcheck // the label ends in a colon
 	}
 	name := func(i int) string { return text[marks[i][2]:marks[i][3]] }
 	from := func(i int) string { return text[marks[i][1]:] }
@@ -51,7 +51,7 @@ func ParseReact(text string) (ots.Action, error) {
 		i = 1
 	}
 	if i == len(marks) {
-		return ots.Action{}, errors.New("after the thought, give Action: and Action Input:, or Final Answer:")
+		return ots.Action{}, errors.New("after the thought, give Action: and Action Input:, or Final Answer:") //nolint:staticcheck // the label ends in a colon
 	}
 	switch name(i) {
 	case "Final Answer":
