@@ -388,7 +388,7 @@ func TestOfflineProvider(t *testing.T) {
 		t.Errorf("reply %+v", reply)
 	}
 	r.client.actor = func(context.Context, offline.Request) (offline.Reply, error) {
-		return offline.Reply{}, errors.New("what?\n") //nolint:revive,staticcheck // it must be cleaned
+		return offline.Reply{}, errors.New("what?\n") //nolint:revive // it must be cleaned
 	}
 	other.Sample++
 	if e := r.mustFail(other); e.Code != CodeRejected || e.Detail != "what?" {
