@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/autosafe/autosafe/internal/row"
 	"github.com/autosafe/autosafe/spec"
 )
 
@@ -331,5 +332,32 @@ func TestRowsOfAStep(t *testing.T) {
 		if len(ids) != want {
 			t.Errorf("%s has ids %v, want %d", address, ids, want)
 		}
+	}
+}
+
+func TestSourceIDs(t *testing.T) {
+	body := &spec.RoleBody{}
+	id := func(text string) string {
+		r, err := row.Parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return withSourceID(body, r).String("id")
+	}
+	made := id(`{"a":1,"origin":{"index":3}}`)
+	for text, want := range map[string]string{
+		`{"a":1,"id":"x"}`:                  "x",
+		`{"a":1,"id":-5}`:                   "-5",
+		`{"a":1,"origin":{"index":9}}`:      made, // where it stood does not count
+		`{"origin":{"index":9},"a":1.0}`:    made,
+		`{"a":1,"id":"","origin":{}}`:       id(`{"a":1,"id":""}`),
+		`{"a":1,"id":{"b":1},"origin":"x"}`: id(`{"a":1,"id":{"b":1}}`),
+	} {
+		if got := id(text); got != want {
+			t.Errorf("%s has id %q, want %q", text, got, want)
+		}
+	}
+	if other := id(`{"a":2}`); other == made || len(made) != 12 {
+		t.Errorf("ids %q and %q", made, other)
 	}
 }

@@ -100,13 +100,16 @@ func mapRow(body *spec.RoleBody, record row.Row) (row.Row, error) {
 	return mapped, nil
 }
 
-// withSourceID gives a source's row its id: its own, or one made from its
-// content. Where it stood in its file does not count, so that a row keeps its
+// withSourceID gives a source's row its id: its own, as text if it is a
+// number, or else one made from its content. Where it stood in its file does not count, so that a row keeps its
 // id when others are put before it.
 func withSourceID(body *spec.RoleBody, r row.Row) row.Row {
 	r = r.Rename(schema.BlockName, body.BlockColumn)
 	if r.String("id") != "" {
 		return r
+	}
+	if id, ok := r.Column("id"); ok && (id[0] == '-' || id[0] >= '0' && id[0] <= '9') {
+		return r.WithString("id", string(id))
 	}
 	d := r.Without("origin").Digest()
 	return r.WithString("id", hex.EncodeToString(d[:6]))
