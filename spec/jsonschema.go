@@ -1,7 +1,9 @@
 package spec
 
 import (
+	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -58,6 +60,9 @@ func (c schemaChecker) check(v cty.Value, path []pathStep) *hcl.Diagnostic {
 			return diag
 		}
 	}
+	if diag := c.checkTexts(v, at); diag != nil {
+		return diag
+	}
 	properties, ok := member(v, "properties")
 	if ok {
 		if !isObject(properties) {
@@ -91,6 +96,26 @@ func (c schemaChecker) checkType(t cty.Value, path []pathStep) *hcl.Diagnostic {
 		}
 		if !slices.Contains(schemaTypes(), n.AsString()) {
 			return c.fail(path, "there is no type %q.%s Use %s", n.AsString(), suggest(n.AsString(), schemaTypes()), oneOf(schemaTypes()))
+		}
+	}
+	return nil
+}
+
+// checkTexts checks the members that would make every reply unfit when a
+// validator cannot use them.
+func (c schemaChecker) checkTexts(v cty.Value, at func(string) []pathStep) *hcl.Diagnostic {
+	if p, ok := member(v, "pattern"); ok {
+		text, ok := stringOf(p)
+		if !ok {
+			return c.fail(at("pattern"), "a regular expression is expected here; %s was given", describe(p))
+		}
+		if _, err := regexp.Compile(text); err != nil {
+			return c.fail(at("pattern"), "the pattern is not a regular expression that can be used (%s)", err)
+		}
+	}
+	if r, ok := member(v, "$ref"); ok {
+		if text, ok := stringOf(r); !ok || !strings.HasPrefix(text, "#") {
+			return c.fail(at("$ref"), "it refers to another document; only references into this one, such as \"#/$defs/x\", can be followed")
 		}
 	}
 	return nil

@@ -2,8 +2,11 @@ package spec
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -77,12 +80,30 @@ func (s secrets) redact(diags hcl.Diagnostics, files map[string]*hcl.File) hcl.D
 	for _, d := range diags {
 		d.Expression, d.EvalContext = nil, nil
 		for secret := range s {
-			d.Summary = strings.ReplaceAll(d.Summary, secret, "(sensitive)")
-			d.Detail = strings.ReplaceAll(d.Detail, secret, "(sensitive)")
+			for _, form := range written(secret) {
+				d.Summary = strings.ReplaceAll(d.Summary, form, "(sensitive)")
+				d.Detail = strings.ReplaceAll(d.Detail, form, "(sensitive)")
+			}
 		}
 		hideSource(d, files, func(lines []byte) bool { return s.in(string(lines)) })
 	}
 	return diags
+}
+
+// written is a secret in the forms in which a message may quote it.
+func written(secret string) []string {
+	forms := []string{secret}
+	add := func(quoted string) {
+		if inner := quoted[1 : len(quoted)-1]; !slices.Contains(forms, inner) {
+			forms = append(forms, inner)
+		}
+	}
+	add(strconv.Quote(secret))
+	add(strconv.QuoteToASCII(secret))
+	if b, err := json.Marshal(secret); err == nil {
+		add(string(b))
+	}
+	return forms
 }
 
 // literalSecret finds a key that is written out in a recipe, for when the

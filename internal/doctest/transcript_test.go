@@ -90,7 +90,7 @@ func unlike(text, transcript string) string {
 }
 
 func plainLines(s string) string {
-	s = regexp.MustCompile(`\d+(\.\d+)? (ms|s|m)\b`).ReplaceAllString(s, "TIME")
+	s = regexp.MustCompile(`(\d+ h )?(\d+ min )?\d+(\.\d+)? (ms|s|min)\b`).ReplaceAllString(s, "TIME")
 	s = regexp.MustCompile(`[ \t]+`).ReplaceAllString(s, " ")
 	return regexp.MustCompile(` ?\n`).ReplaceAllString(s, "\n")
 }

@@ -87,8 +87,8 @@ func TestManyRows(t *testing.T) {
 		t.Errorf("%d rows, want %d", len(rows), good.RowsOut)
 	}
 	// The rows weigh 40 MB and pass through four steps.
-	if built.maxRSS > 400<<20 {
-		t.Errorf("%d MB of memory for %d MB of rows", built.maxRSS>>20, n*weight>>20)
+	if built.peak > 400<<20 {
+		t.Errorf("%d MB of memory for %d MB of rows", built.peak>>20, n*weight>>20)
 	}
 
 	p.key += "-renamed"

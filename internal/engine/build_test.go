@@ -361,3 +361,30 @@ func TestSourceIDs(t *testing.T) {
 		t.Errorf("ids %q and %q", made, other)
 	}
 }
+
+func TestCountLines(t *testing.T) {
+	for _, c := range []struct {
+		files string // name rows, ...
+		want  map[string]int64
+	}{
+		{"train.jsonl 9, test.jsonl 2", map[string]int64{"train": 9, "test": 2}},
+		{"train-00000-of-00002.parquet 5, train-00001-of-00002.parquet 4, test-00000-of-00001.parquet 2", map[string]int64{"train": 9, "test": 2}},
+		{"sub/train.jsonl 9, test.jsonl 2", map[string]int64{"train": 9, "test": 2}},
+		{"all.jsonl 11", map[string]int64{"train": 6, "test": 3}},                // not by split
+		{"train.jsonl 9", map[string]int64{"train": 6, "test": 3}},               // a split is missing
+		{"train.jsonl 0, test.jsonl 2", map[string]int64{"train": 6, "test": 3}}, // not said
+	} {
+		rec := &outputRecord{Splits: map[string]int64{"train": 6, "test": 3}}
+		for _, f := range strings.Split(c.files, ", ") {
+			var r fileRecord
+			if _, err := fmt.Sscan(f, &r.Path, &r.Rows); err != nil {
+				t.Fatal(err)
+			}
+			rec.Files = append(rec.Files, r)
+		}
+		countLines(rec)
+		if d := cmp.Diff(c.want, rec.Splits); d != "" {
+			t.Errorf("%s (-want +got):\n%s", c.files, d)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -206,6 +207,7 @@ func (b *build) runOutput(st *stepState, out *spec.OutputBody, work string) (*ou
 		return nil, recvErr
 	}
 	splits.count(rec.Splits)
+	countLines(rec)
 	for _, n := range rec.Splits {
 		rec.Rows += n
 	}
@@ -216,6 +218,30 @@ func (b *build) runOutput(st *stepState, out *spec.OutputBody, work string) (*ou
 // sendError is an error of the run itself; what it says when receiving tells
 // more.
 type sendError struct{ error }
+
+// countLines takes the splits' rows from the files, where these are named
+// after their split (train.jsonl, train-00000-of-00001.parquet) and say how
+// many rows they hold: a row of the dataset may make several rows of an
+// output.
+func countLines(rec *outputRecord) {
+	lines := map[string]int64{}
+	for _, f := range rec.Files {
+		name := path.Base(f.Path)
+		split := ""
+		for s := range rec.Splits {
+			if rest, ok := strings.CutPrefix(name, s); ok && rest != "" && (rest[0] == '.' || rest[0] == '-') && len(s) > len(split) {
+				split = s
+			}
+		}
+		if split == "" || f.Rows == 0 {
+			return
+		}
+		lines[split] += f.Rows
+	}
+	if len(lines) == len(rec.Splits) {
+		rec.Splits = lines
+	}
+}
 
 // splitLog remembers which split each row went to, in one byte a row, so that
 // rows that a format has no place for can be taken off their split's count.

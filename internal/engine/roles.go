@@ -127,6 +127,14 @@ func addressed(err error, address string) error {
 	return err
 }
 
+// blockColumn gives the column that stands for the block its name.
+func blockColumn(r row.Row, b *spec.RoleBody) row.Row {
+	if b.BlockColumn == "" {
+		return r
+	}
+	return r.Rename(schema.BlockName, b.BlockColumn)
+}
+
 // withFiles is a component's configuration with its files filled in.
 func withFiles(b *spec.RoleBody) ([]byte, error) {
 	if len(b.Files) == 0 {

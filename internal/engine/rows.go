@@ -11,7 +11,6 @@ import (
 	"github.com/autosafe/autosafe/cache"
 	"github.com/autosafe/autosafe/internal/row"
 	"github.com/autosafe/autosafe/spec"
-	"github.com/autosafe/autosafe/spec/schema"
 )
 
 // maxOpenRows bounds the rows between the first one that is not finished and
@@ -384,7 +383,7 @@ func (s *rowStep) emit() error {
 					s.seq.abandon()
 					return &damagedError{fmt.Errorf("a row of %s: %w", s.st.Address, err)}
 				}
-				r := o.row.Merge(written.Rename(schema.BlockName, s.st.Role.BlockColumn))
+				r := o.row.Merge(blockColumn(written, s.st.Role))
 				rows = append(rows, r.WithString("id", s.childID(o, i)))
 			}
 		}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/autosafe/autosafe/internal/row"
 	"github.com/autosafe/autosafe/spec"
-	"github.com/autosafe/autosafe/spec/schema"
 )
 
 // runSource runs a threat source: it has no input, and its rows come in
@@ -104,7 +103,7 @@ func mapRow(body *spec.RoleBody, record row.Row) (row.Row, error) {
 // number, or else one made from its content. Where it stood in its file does not count, so that a row keeps its
 // id when others are put before it.
 func withSourceID(body *spec.RoleBody, r row.Row) row.Row {
-	r = r.Rename(schema.BlockName, body.BlockColumn)
+	r = blockColumn(r, body)
 	if r.String("id") != "" {
 		return r
 	}

@@ -223,20 +223,21 @@ func (c *client) stored(k [sha256.Size]byte) (Answer, bool) {
 	return r.Answer, true
 }
 
-// fetch has the endpoint answer, and returns once the answer is durable.
+// fetch has the endpoint answer, and returns once the answer is kept.
 func (c *client) fetch(ctx context.Context, k [sha256.Size]byte, req Request, w wire, tally *Tally) (Answer, error) {
 	if err := ctx.Err(); err != nil {
 		return Answer{}, interrupted(err)
 	}
+	free := req.Model.Provider.Type == spec.ProviderOffline
 	keep := func(where string, a Answer) error {
 		count(a, req.Model, tally)
-		return c.keep(k, Record{
+		return c.keep(k, !free, Record{
 			Format: recordFormat, Key: hex.EncodeToString(k[:]), Endpoint: where, Purpose: req.Purpose,
 			Sample: req.Sample, Generation: req.Generation, Request: w.body(), Answer: a,
 		})
 	}
 	switch {
-	case req.Model.Provider.Type == spec.ProviderOffline:
+	case free:
 		a, err := c.makeOffline(ctx, req, w, tally)
 		if err != nil {
 			return Answer{}, err
@@ -274,15 +275,15 @@ func count(a Answer, m *spec.Model, tally *Tally) {
 	}
 }
 
-// keep stores an answer. One that cannot be stored is not used: the build
-// would go on paying for what it cannot keep.
-func (c *client) keep(k [sha256.Size]byte, r Record) error {
+// keep stores an answer, durably if it was paid for. One that cannot be stored
+// is not used: the build would go on paying for what it cannot keep.
+func (c *client) keep(k [sha256.Size]byte, paid bool, r Record) error {
 	if c.opts.Store == nil {
 		return nil
 	}
 	b, err := r.encode()
 	if err == nil {
-		err = c.opts.Store.Put(k, b)
+		err = c.opts.Store.Put(k, b, paid)
 	}
 	if err != nil {
 		return &Error{Code: CodeStore, Fatal: true, Summary: "an answer cannot be stored in the cache", Detail: clip(plain(err.Error()), maxDetail)}

@@ -174,6 +174,9 @@ func TestStopping(t *testing.T) {
 		t.Errorf("error %+v", e)
 	}
 	r.wantCounts(counts{made: 2, cached: 1})
+	if r.store.durable != 2 {
+		t.Errorf("%d of 2 paid answers stored durably", r.store.durable)
+	}
 	offlineReq := r.request("after")
 	offlineReq.Model = &spec.Model{ID: "o", Provider: &spec.Provider{Type: spec.ProviderOffline}}
 	if e := r.mustFail(offlineReq); e.Code != CodeInterrupted {
@@ -365,6 +368,9 @@ func TestOfflineProvider(t *testing.T) {
 	reply := r.must(offlineRequest())
 	if reply.Content != `{"reason":"r","label":"safe"}` || len(reply.Calls) != 2 {
 		t.Errorf("reply %+v", reply)
+	}
+	if r.store.len() != 2 || r.store.durable != 0 {
+		t.Errorf("%d answers stored, %d of them durably; they cost nothing and need not wait", r.store.len(), r.store.durable)
 	}
 	in := got[0]
 	if in.Seed != 9 || in.Model != "offline-1" || in.Purpose != "judge" || string(in.Facts) != `{"a":1}` || in.Sample != 2 ||

@@ -17,10 +17,11 @@ const testKey = "sk-test-0123456789abcdef"
 
 // memStore is a Store in memory.
 type memStore struct {
-	mu     sync.Mutex
-	values map[[32]byte][]byte
-	getErr error
-	putErr error
+	mu      sync.Mutex
+	values  map[[32]byte][]byte
+	durable int
+	getErr  error
+	putErr  error
 }
 
 func newMemStore() *memStore { return &memStore{values: map[[32]byte][]byte{}} }
@@ -32,11 +33,14 @@ func (s *memStore) Get(k [32]byte) ([]byte, bool, error) {
 	return v, ok, s.getErr
 }
 
-func (s *memStore) Put(k [32]byte, v []byte) error {
+func (s *memStore) Put(k [32]byte, v []byte, durable bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.putErr == nil {
 		s.values[k] = v
+	}
+	if durable {
+		s.durable++
 	}
 	return s.putErr
 }

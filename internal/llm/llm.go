@@ -85,11 +85,12 @@ type Usage struct {
 	Estimated bool `json:"estimated,omitempty"`
 }
 
-// Store keeps answers under their key. Put must not return before the answer
-// would survive a crash.
+// Store keeps answers under their key. A durable Put must not return before
+// the answer would survive a crash; others may wait, for answers that cost
+// nothing.
 type Store interface {
 	Get(key [32]byte) (value []byte, ok bool, err error)
-	Put(key [32]byte, value []byte) error
+	Put(key [32]byte, value []byte, durable bool) error
 }
 
 // Client answers calls. It is safe for use by many goroutines.

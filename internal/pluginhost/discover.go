@@ -123,6 +123,12 @@ func (h *Host) notFound(req spec.PluginRequirement) error {
 	if len(h.opts.Dirs) == 0 {
 		return fmt.Errorf("the plugin %q (%s) cannot be found, as no plugin folder is set", req.Name, wanted)
 	}
+	for _, dir := range h.opts.Dirs {
+		plain := filepath.Join(dir, binaryPrefix+req.Name+executableSuffix())
+		if info, err := os.Stat(plain); err == nil && info.Mode().IsRegular() {
+			return fmt.Errorf("the plugin %q (%s) is at %s, but that file is not executable. Run chmod +x on it", req.Name, wanted, plain)
+		}
+	}
 	version := "VERSION"
 	where := filepath.Join(h.opts.Dirs[0], filepath.FromSlash(req.Source), version, runtime.GOOS+"_"+runtime.GOARCH, binaryName(req.Source))
 	return fmt.Errorf("the plugin %q (%s) is in none of the plugin folders: %s. Build it for %s/%s and put the binary at %s, or, while you work on it, at %s",

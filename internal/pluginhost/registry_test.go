@@ -64,7 +64,7 @@ func TestLocate(t *testing.T) {
 		{"acme", acmeSource, "~> 3.0", "", "in none of the plugin folders"},
 		{"acme", acmeSource, "newest", "", "not a version constraint"},
 		{"dev", "github.com/acme/other", "~> 9.9", plain, ""},
-		{"text", "github.com/acme/other", "", "", "in none of the plugin folders"},
+		{"text", "github.com/acme/other", "", "", "not executable"},
 		{"acme", "../../etc", "", "", "not a plugin source"},
 		{"acme", "/etc", "", "", "not a plugin source"},
 		{"acme", "", "", "", "not a plugin source"},

@@ -63,11 +63,28 @@ func (t Template[V]) Execute(v V) (string, error) {
 	if err != nil {
 		return "", Fail("bad_template", err.Error())
 	}
-	var b strings.Builder
+	b := boundedText{room: maxTemplateText}
 	if err := t.tmpl.Execute(&b, data); err != nil {
 		return "", Fail("bad_template", strings.TrimPrefix(err.Error(), "template: "))
 	}
 	return b.String(), nil
+}
+
+// maxTemplateText bounds what a template may make, in bytes: far more than a
+// model can read, and little enough that loops within loops end.
+const maxTemplateText = 16 << 20
+
+// boundedText is text up to a bound.
+type boundedText struct {
+	strings.Builder
+	room int
+}
+
+func (b *boundedText) Write(p []byte) (int, error) {
+	if b.room -= len(p); b.room < 0 {
+		return 0, fmt.Errorf("the text would be longer than %d MiB", maxTemplateText>>20)
+	}
+	return b.Builder.Write(p)
 }
 
 // UnmarshalJSON parses the template's text.

@@ -236,6 +236,9 @@ func (c callStore) Get(key [32]byte) ([]byte, bool, error) {
 	return b, err == nil, err
 }
 
-func (c callStore) Put(key [32]byte, value []byte) error {
+func (c callStore) Put(key [32]byte, value []byte, durable bool) error {
+	if !durable {
+		return c.store.Put(cache.Calls, key, value)
+	}
 	return c.store.PutDurable(cache.Calls, key, value)
 }

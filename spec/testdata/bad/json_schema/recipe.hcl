@@ -45,3 +45,19 @@ judge "rubric" "e" {
   model  = model.m
   schema = { type = "object", properties = ["score"] }
 }
+judge "rubric" "pattern" {
+  input  = simulator.instructions.cases
+  model  = model.m
+  schema = {
+    type       = "object"
+    properties = { code = { type = "string", pattern = "[a-" } }
+  }
+}
+judge "rubric" "ref" {
+  input  = simulator.instructions.cases
+  model  = model.m
+  schema = {
+    type       = "object"
+    properties = { code = { "$ref" = "https://example.test/schema.json" } }
+  }
+}
