@@ -100,7 +100,7 @@ func TestAutosafe(t *testing.T) {
 		return []string{"-var", "toolkits=" + toolEmu(t), "-var", "max_steps=5", "-var", "rounds=6",
 			"-var", "pairs=" + pairs, "-var", "instructions=" + instructions, "-var", "samples=" + samples}
 	}
-	sum := p.mustBuild(vars("3", "3", "2")...).sum
+	sum := p.mustBuild(vars("3", "8", "2")...).sum
 
 	asked := slices.Sorted(maps.Keys(p.asked()))
 	if want := []string{"gpt-4o-2024-08-06", "gpt-4o-mini-2024-07-18"}; !slices.Equal(asked, want) {
@@ -127,7 +127,7 @@ func TestAutosafe(t *testing.T) {
 	if n := len(p.requests()) - before; n == 0 || n > before/3 {
 		t.Errorf("the small build made %d calls, the large one %d", n, before)
 	}
-	small.mustBuild(vars("3", "3", "2")...)
+	small.mustBuild(vars("3", "8", "2")...)
 	if n := len(p.requests()) - before; n != before {
 		t.Errorf("a small build and then a large one made %d calls, the large one alone %d", n, before)
 	}
