@@ -196,6 +196,9 @@ func TestFailures(t *testing.T) {
 		p.fake.work, p.onError, p.allowed = failing(true), spec.OnErrorDrop, -1
 		p.build(nil)
 		p.fake.taken()
+		if n := len(p.shown("simulator.b.y")); n != 4 {
+			t.Errorf("%d rows can be shown, want those that did not fail", n)
+		}
 		p.fake.work = echo
 		sum := p.build(nil)
 		_, tasks := p.fake.taken()
@@ -318,21 +321,27 @@ func TestRowsOfAStep(t *testing.T) {
 	}
 	p.build(nil)
 	for address, want := range map[string]int{"threat_source.a.x": 3, "simulator.b.y": 6, "distill.z": 6, "dataset.d": 6} {
-		it, err := p.engine().Rows(context.Background(), address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ids := map[string]bool{}
-		for r, err := range it {
-			if err != nil {
-				t.Fatal(err)
-			}
-			ids[r.String("id")] = true
-		}
-		if len(ids) != want {
+		if ids := p.shown(address); len(ids) != want {
 			t.Errorf("%s has ids %v, want %d", address, ids, want)
 		}
 	}
+}
+
+// shown are the ids of the rows of a step that can be shown.
+func (p *pipe) shown(address string) map[string]bool {
+	p.t.Helper()
+	it, err := p.engine().Rows(context.Background(), address)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	ids := map[string]bool{}
+	for r, err := range it {
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		ids[r.String("id")] = true
+	}
+	return ids
 }
 
 func TestSourceIDs(t *testing.T) {

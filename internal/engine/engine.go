@@ -109,6 +109,7 @@ type build struct {
 	states map[*spec.Step]*stepState
 	order  []*stepState
 
+	showing  bool        // rows are to be shown, not built upon
 	stopping atomic.Bool // start nothing new; what is in flight goes on
 	mu       sync.Mutex
 	err      error // the first that matters
@@ -306,8 +307,11 @@ func (b *build) lookUp(st *stepState) error {
 	}
 	k := cache.Digest(parts.Digest())
 	rec, ok, err := getRecord[stepRecord](b.opts.Store, k)
-	if err != nil || !ok || !allowed(st.Step, rec.failed()) {
+	if err != nil || !ok {
 		return err
+	}
+	if !b.showing && (rec.Again || !allowed(st.Step, rec.failed())) {
+		return nil
 	}
 	f, err := openFlow(b.opts.Store, rec.Manifest, rec.Rows)
 	if err != nil {

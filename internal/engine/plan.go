@@ -192,6 +192,7 @@ func (e *NotBuiltError) Error() string { return e.Address + " has not been built
 // is a *NotBuiltError.
 func (e *Engine) Rows(ctx context.Context, address string) (func(yield func(row.Row, error) bool), error) {
 	b := e.newBuild(ctx)
+	b.showing = true
 	var found *stepState
 	for _, st := range b.order {
 		if st.Kind != spec.DatasetStep {

@@ -23,6 +23,9 @@ type stepRecord struct {
 	Dropped  []countRecord    `json:"dropped,omitempty"` // by reason, or by position of the operation
 	Failed   map[string]int64 `json:"failed,omitempty"`  // by code; only failures that are remembered
 	Parts    cache.Digest     `json:"parts"`             // blob: the key's parts
+	// Again says that some rows failed in a way that may pass. Such a record
+	// can be shown, but it is no hit: the next build asks for these rows again.
+	Again bool `json:"again,omitempty"`
 }
 
 // countRecord is a number of dropped rows. Op is the position of the distill

@@ -24,12 +24,8 @@ func (b *build) stepParts(st *stepState) (key.List, error) {
 	return stepKey(base, b.input(st), st.Role), nil
 }
 
-// record stores what a finished step came to. Rows that failed in a way that
-// may pass are asked for again the next time, so such a step has no record.
+// record stores what a finished step came to.
 func (b *build) record(st *stepState) error {
-	if st.transient {
-		return nil
-	}
 	parts, err := b.stepParts(st)
 	if err != nil {
 		return err
@@ -37,14 +33,14 @@ func (b *build) record(st *stepState) error {
 	k := cache.Digest(parts.Digest())
 	rec := &stepRecord{
 		Rows: st.rowsOut, RowsIn: st.rowsIn, Tasks: st.tasks,
-		Digest: st.flow.sum(), Dropped: st.dropRecords(), Failed: st.failed,
+		Digest: st.flow.sum(), Dropped: st.dropRecords(), Failed: st.failed, Again: st.transient,
 	}
 	old, known, err := getRecord[stepRecord](b.opts.Store, k)
 	if err != nil {
 		return err
 	}
-	if known && old.Digest == rec.Digest {
-		st.cutOff = st.Kind == spec.DistillStep || st.rowsHit == st.tasks
+	if known && old.Digest == rec.Digest && old.Again == rec.Again {
+		st.cutOff = !rec.Again && (st.Kind == spec.DistillStep || st.rowsHit == st.tasks)
 		return nil
 	}
 	if rec.Parts, err = b.opts.Store.PutBlob(parts.Encode()); err != nil {
