@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/types"
-	"github.com/google/cel-go/common/types/ref"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -202,9 +201,4 @@ func (t *typeTable) FindStructFieldType(name, field string) (*types.FieldType, b
 		t.misses = append(t.misses, missedField{o, field})
 	}
 	return nil, false
-}
-
-// NewValue implements types.Provider.
-func (t *typeTable) NewValue(name string, fields map[string]ref.Val) ref.Val {
-	return t.Provider.NewValue(name, fields)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/google/cel-go/common/types/traits"
 )
 
-// isSet and get read the three results of a field access.
+// fieldSet and fieldValue read the three results of a field access.
 func fieldSet(_ any, set bool, err error) bool { return set || err != nil }
 
 func fieldValue(v any, _ bool, err error) (any, error) { return v, err }
@@ -158,8 +158,7 @@ func (o *objectVal) ConvertToType(want ref.Type) ref.Val {
 }
 
 func convertObject(v ref.Val, t *objectType, want ref.Type) ref.Val {
-	switch want {
-	case types.TypeType:
+	if want == types.TypeType {
 		return t.cel
 	}
 	if want.TypeName() == t.name {
@@ -225,7 +224,7 @@ func (t *objectType) field(index ref.Val) (*objectField, error) {
 	return nil, fmt.Errorf("no such field: %s", short(string(name)))
 }
 
-// value makes the result of a field access a CEL value.
+// fieldRef makes the result of a field access a CEL value.
 func fieldRef(v any, _ bool, err error) ref.Val {
 	if err != nil {
 		return types.WrapErr(err)

@@ -160,12 +160,24 @@ func (f *fileFinder) add(path string) error {
 	})
 }
 
-func (f *fileFinder) addFile(path string) error {
-	rel, err := filepath.Rel(f.base, path)
-	if err != nil {
-		rel = filepath.Base(path)
+// name is a file's path from the base, or from as far above it as no other
+// file has the same: absolute paths to different folders may end alike.
+func (f *fileFinder) name(path string) string {
+	for base := f.base; ; base = filepath.Dir(base) {
+		rel, err := filepath.Rel(base, path)
+		if err != nil {
+			rel = filepath.Base(path)
+		}
+		name := filepath.ToSlash(rel)
+		other, taken := f.found[name]
+		if !taken || other.Path == path || base == filepath.Dir(base) {
+			return name
+		}
 	}
-	name := filepath.ToSlash(rel)
+}
+
+func (f *fileFinder) addFile(path string) error {
+	name := f.name(path)
 	f.found[name] = schema.File{Name: name, Path: path}
 	if len(f.found) > maxFiles {
 		return errTooManyFiles

@@ -182,7 +182,8 @@ type Provider struct {
 	Retries      int           // of a call that failed in transport
 }
 
-// Limits bound what is asked of an endpoint. Zero means no limit.
+// Limits bound what is asked of an endpoint. Zero is unset: no limit to the
+// rates, and the client's own to concurrency.
 type Limits struct {
 	Concurrency       int
 	RequestsPerMinute int

@@ -112,6 +112,17 @@ func TestFiles(t *testing.T) {
 			t.Errorf("%s: config %s, key %s", pattern, role.Config, role.KeyConfig)
 		}
 	}
+	for i, name := range []string{"x/2024/data.jsonl", "y/2024/data.jsonl", "data.jsonl"} {
+		writeFile(t, filepath.Join(dir, name), strings.Repeat("{}\n", i))
+	}
+	writeFile(t, filepath.Join(dir, "recipe.hcl"), fmt.Sprintf("threat_source \"jsonl\" \"a\" { path = [\"data.jsonl\", %q, %q] }\n", dir+"/x/2024/data.jsonl", dir+"/y/2024"))
+	var paths []string
+	for _, f := range decodeDir(t, dir, Options{}).Steps[0].Role.Files["path"] {
+		paths = append(paths, f.Name+"="+strings.TrimPrefix(f.Path, dir))
+	}
+	if got, want := strings.Join(paths, " "), "2024/data.jsonl=/x/2024/data.jsonl data.jsonl=/data.jsonl y/2024/data.jsonl=/y/2024/data.jsonl"; got != want {
+		t.Errorf("files of one name: %s, want %s", got, want)
+	}
 	writeFile(t, filepath.Join(dir, "empty", ".keep"), "")
 	got := failText(t, "threat_source \"jsonl\" \"a\" { path = \""+dir+"/empty\" }\n", Options{})
 	if !strings.Contains(got, "holds no file") {

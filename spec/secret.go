@@ -2,8 +2,10 @@ package spec
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -79,7 +81,7 @@ func eachString(v cty.Value, f func(string)) {
 func (s secrets) redact(diags hcl.Diagnostics, files map[string]*hcl.File) hcl.Diagnostics {
 	for _, d := range diags {
 		d.Expression, d.EvalContext = nil, nil
-		for secret := range s {
+		for _, secret := range longestFirst(s) {
 			for _, form := range written(secret) {
 				d.Summary = strings.ReplaceAll(d.Summary, form, "(sensitive)")
 				d.Detail = strings.ReplaceAll(d.Detail, form, "(sensitive)")
@@ -88,6 +90,13 @@ func (s secrets) redact(diags hcl.Diagnostics, files map[string]*hcl.File) hcl.D
 		hideSource(d, files, func(lines []byte) bool { return s.in(string(lines)) })
 	}
 	return diags
+}
+
+// longestFirst orders secrets so that of one that holds another no rest stays.
+func longestFirst(s secrets) []string {
+	return slices.SortedFunc(maps.Keys(s), func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(b), len(a)), strings.Compare(a, b))
+	})
 }
 
 // written is a secret in the forms in which a message may quote it.

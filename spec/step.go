@@ -128,6 +128,10 @@ func (d *decoder) forEach(b *block, ctx *hcl.EvalContext) hcl.Diagnostics {
 		if ty.IsSetType() {
 			key = value
 		}
+		if key.IsNull() {
+			b.instances = nil
+			return append(diags, problemAt(attr.Expr.Range(), "Unsuitable value", "%q takes a set of strings, each the key of a step; null is among them. Take it out.", "for_each"))
+		}
 		name := key.AsString()
 		b.instances = append(b.instances, &instance{key: name, addr: fmt.Sprintf("%s[%q]", b.addr, name), each: value})
 	}

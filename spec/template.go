@@ -38,6 +38,7 @@ func checkTemplate(attr schema.Attribute, text string, node hcl.Expression, cols
 		funcs: templateFunctions(),
 		trees: make(map[string]*parse.Tree),
 		using: make(map[string]bool),
+		done:  make(map[string][]dot),
 	}
 	if len(text) > maxTemplateBytes {
 		c.report(summaryTemplate, fmt.Sprintf("The template is %d bytes long; at most %d are allowed.",
@@ -63,8 +64,11 @@ type templateCheck struct {
 
 	trees map[string]*parse.Tree
 	using map[string]bool // templates being checked, against recursion
-	root  dot             // $ of the template being checked
-	vars  []templateVar   // in scope, innermost last
+	// done are the types of data with which a template was checked: two calls
+	// of the next in each of thirty templates would be a billion checks.
+	done map[string][]dot
+	root dot           // $ of the template being checked
+	vars []templateVar // in scope, innermost last
 
 	read  map[string]bool
 	all   bool
@@ -221,6 +225,10 @@ func (c *templateCheck) call(n *parse.TemplateNode, d dot) {
 		c.whole(data) // it calls itself: what it reads at the next level is not followed
 		return
 	}
+	if slices.ContainsFunc(c.done[n.Name], data.equal) {
+		return
+	}
+	c.done[n.Name] = append(c.done[n.Name], data)
 	c.using[n.Name] = true
 	c.template(tree, data)
 	delete(c.using, n.Name)
@@ -262,7 +270,7 @@ func (c *templateCheck) declare(assign bool, name string, v dot) {
 	}
 	c.whole(v) // in a loop the variable may be read before this line
 	for i := range c.vars {
-		if c.vars[i].name == name && c.vars[i].typ != v {
+		if c.vars[i].name == name && !c.vars[i].typ.equal(v) {
 			c.vars[i].typ = unknownDot()
 		}
 	}

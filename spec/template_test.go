@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -56,6 +57,8 @@ func TestTemplateColumns(t *testing.T) {
 		{`{{ block "a" .row }}{{ .ok }}{{ end }}`, "ok", false},
 		{"{{ $x := .row.name }}{{ $x = .row.score }}{{ $x }}", "name score", false},
 		{"{{ $x := .instruction }}{{ $x = .row }}{{ $x.name }}", "", true},
+		{"{{ $x := .action }}{{ $x = .row.verdict }}{{ $x.label }}", "verdict", false},
+		{"{{ $x := .action }}{{ $x = .action }}{{ $x.tool }}", "", false},
 		{"{{/* .row.oops */}}{{ .row.ok }}", "ok", false},
 		{"{{ if and .row.ok (gt .round 1) }}{{ .row.name | lower }}{{ else if .row.score }}b{{ end }}", "name ok score", false},
 	} {
@@ -150,6 +153,25 @@ func TestTemplateLimits(t *testing.T) {
 		if _, all, diags := checkTemplate(templateAttribute(), text, nil, testColumns()); !diags.HasErrors() || !all {
 			t.Errorf("%.20s…: no error", text)
 		}
+	}
+}
+
+// Templates that use each other twice are checked in no more time than there
+// are templates.
+func TestTemplateChainEnds(t *testing.T) {
+	var b strings.Builder
+	const links = 60
+	for i := range links {
+		fmt.Fprintf(&b, `{{ define "t%d" }}{{ template "t%d" . }}{{ template "t%d" . }}{{ end }}`, i, i+1, i+1)
+	}
+	fmt.Fprintf(&b, `{{ define "t%d" }}{{ .row.name }}{{ end }}{{ template "t0" . }}`, links)
+	columns, _, diags := checkTemplate(templateAttribute(), b.String(), nil, testColumns())
+	if diags.HasErrors() || strings.Join(columns, " ") != "name" {
+		t.Errorf("%v %v", columns, diags)
+	}
+	twice := `{{ define "a" }}{{ .label }}{{ end }}{{ template "a" .row.verdict }}{{ template "a" .action }}`
+	if _, _, diags := checkTemplate(templateAttribute(), twice, nil, testColumns()); len(diags) != 1 {
+		t.Errorf("a template is checked with each type of data: %v", diags)
 	}
 }
 

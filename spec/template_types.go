@@ -27,6 +27,11 @@ const (
 func unknownDot() dot         { return dot{ty: cty.DynamicPseudoType} }
 func typedDot(t cty.Type) dot { return dot{ty: t} }
 
+// equal is there because == panics for types that hold a map.
+func (d dot) equal(other dot) bool {
+	return d.kind == other.kind && (d.kind != plainDot || d.ty.Equals(other.ty))
+}
+
 // elements returns the types of the keys and elements of what range goes over.
 func elements(over dot) (key, elem dot, ok bool) {
 	if over.kind != plainDot {

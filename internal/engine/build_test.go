@@ -33,8 +33,6 @@ func rows(n int) []string {
 // TestRebuild edits one thing at a time and holds exactly what ran against
 // what depends on it.
 func TestRebuild(t *testing.T) {
-	all := func(prompt, samples int) []string { return nil }
-	_ = all
 	for _, c := range []struct {
 		name    string
 		edit    func(*pipe)

@@ -58,7 +58,8 @@ type card struct {
 const offlineNote = "Made with autosafe's offline model, a scripted stand-in. " +
 	"These rows show and test the pipeline; do not train on them."
 
-func writeCard(dir string, out *spec.OutputBody, offline bool, rec *outputRecord) error {
+// encodeCard is the content of the card of an output.
+func encodeCard(out *spec.OutputBody, offline bool, rec *outputRecord) ([]byte, error) {
 	c := card{
 		Format: out.Role.Component.Name, NotForTraining: offline,
 		Rows: rec.Rows, Splits: rec.Splits, Skipped: rec.Skipped, Files: rec.Files,
@@ -67,15 +68,16 @@ func writeCard(dir string, out *spec.OutputBody, offline bool, rec *outputRecord
 		c.Note = offlineNote
 	}
 	b, err := json.MarshalIndent(c, "", "  ")
-	if err != nil {
-		return err
-	}
+	return append(b, '\n'), err
+}
+
+func writeCard(dir string, content []byte) error {
 	tmp, err := os.CreateTemp(dir, ".autosafe-")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(append(b, '\n'))
+	_, err = tmp.Write(content)
 	if err = errors.Join(err, tmp.Chmod(0o644), tmp.Sync(), tmp.Close()); err != nil {
 		return err
 	}

@@ -97,7 +97,7 @@ func (b *build) output(st *stepState, out *spec.OutputBody, input cache.Digest) 
 		return false, err
 	}
 	status := StatusHit
-	if !ok || !b.inPlace(dir, rec) {
+	if !ok || !b.inPlace(st, out, dir, rec) {
 		status = StatusRun
 		if rec, err = b.write(st, out, dir); err != nil {
 			return true, err
@@ -136,16 +136,21 @@ func summarise(st *stepState, out *spec.OutputBody, dir string, rec *outputRecor
 }
 
 // inPlace says whether the files of an output stand where they should, with
-// the content they should have.
-func (b *build) inPlace(dir string, rec *outputRecord) bool {
+// the content they should have. The card counts too: another output may have
+// written equal files, yet say other things of them.
+func (b *build) inPlace(st *stepState, out *spec.OutputBody, dir string, rec *outputRecord) bool {
 	for _, f := range rec.Files {
 		d, size, err := b.opts.Store.FileDigest(filepath.Join(dir, filepath.FromSlash(f.Path)))
 		if err != nil || d != f.Digest || size != f.Size {
 			return false
 		}
 	}
-	card, err := readCard(dir)
-	return err == nil && len(card.Files) == len(rec.Files)
+	want, err := encodeCard(out, st.offline, rec)
+	if err != nil {
+		return false
+	}
+	have, err := os.ReadFile(filepath.Join(dir, cardName))
+	return err == nil && bytes.Equal(have, want)
 }
 
 // write runs an output's component in a folder beside the final one and then
@@ -173,7 +178,11 @@ func (b *build) write(st *stepState, out *spec.OutputBody, dir string) (*outputR
 	if err := removeStale(dir, old, rec); err != nil {
 		return nil, err
 	}
-	return rec, writeCard(dir, out, st.offline, rec)
+	content, err := encodeCard(out, st.offline, rec)
+	if err != nil {
+		return nil, err
+	}
+	return rec, writeCard(dir, content)
 }
 
 // runOutput gives every row to an output's component and collects the files

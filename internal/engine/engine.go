@@ -63,10 +63,12 @@ func (e *Engine) Build(ctx context.Context) (*Summary, error) {
 		var damaged *damagedError
 		if errors.As(err, &damaged) && heals < maxHeals && ctx.Err() == nil {
 			e.emit(Event{Notice: &Notice{Warning: true, Summary: "Cache damage healed", Detail: damaged.Error() + "; the step that made them runs again."}})
-			spent = append(spent, b.summary().Steps...)
-			if err := b.withdrawDamaged(); err == nil {
+			werr := b.withdrawDamaged()
+			if werr == nil {
+				spent = append(spent, b.summary().Steps...)
 				continue
 			}
+			err = errors.Join(err, werr)
 		}
 		sum := b.summary()
 		addCalls(sum, spent)
@@ -105,7 +107,7 @@ func (e *Engine) emit(ev Event) {
 type build struct {
 	*Engine
 	ctx    context.Context
-	cancel context.CancelCauseFunc
+	cancel context.CancelFunc
 	states map[*spec.Step]*stepState
 	order  []*stepState
 
@@ -132,7 +134,7 @@ type stepState struct {
 
 func (e *Engine) newBuild(ctx context.Context) *build {
 	b := &build{Engine: e, states: map[*spec.Step]*stepState{}, outputs: map[*spec.OutputBody]*OutputSummary{}}
-	b.ctx, b.cancel = context.WithCancelCause(ctx)
+	b.ctx, b.cancel = context.WithCancel(ctx)
 	for _, s := range e.opts.Recipe.Steps {
 		st := &stepState{Step: s, flow: newFlow(e.opts.Store), offline: usesOffline(s)}
 		st.dropped, st.failed = map[string]int64{}, map[string]int64{}
@@ -162,7 +164,7 @@ func usesOffline(s *spec.Step) bool {
 // if it is not found, or its input is still being made, it runs beside the
 // others and follows its input row by row.
 func (b *build) run() error {
-	defer b.cancel(nil)
+	defer b.cancel()
 	stopWatch := b.watchInterrupt()
 	defer stopWatch()
 	var wg sync.WaitGroup
@@ -201,20 +203,7 @@ func (b *build) run() error {
 // runStep runs one step to its end.
 func (b *build) runStep(st *stepState) {
 	st.begin = time.Now()
-	if st.Kind != spec.DatasetStep {
-		b.emit(Event{Started: &StepStarted{st.Address}})
-		stop := b.reportProgress(st)
-		defer stop()
-	}
-	var err error
-	switch st.Kind {
-	case spec.RoleStep:
-		err = b.runRole(st)
-	case spec.DistillStep:
-		err = b.runDistill(st)
-	case spec.DatasetStep:
-		err = b.runDataset(st)
-	}
+	err := b.work(st)
 	if ferr := st.flow.finish(err); err == nil {
 		err = ferr
 	}
@@ -229,6 +218,20 @@ func (b *build) runStep(st *stepState) {
 	if st.Kind != spec.DatasetStep {
 		b.emit(Event{Finished: st.finished(st.status())})
 	}
+}
+
+// work does what the kind of the step asks for. When it returns, no more
+// progress is told.
+func (b *build) work(st *stepState) error {
+	if st.Kind == spec.DatasetStep {
+		return b.runDataset(st)
+	}
+	b.emit(Event{Started: &StepStarted{st.Address}})
+	defer b.reportProgress(st)()
+	if st.Kind == spec.DistillStep {
+		return b.runDistill(st)
+	}
+	return b.runRole(st)
 }
 
 // errStopped ends a step because another one failed or the user said so.
@@ -272,6 +275,16 @@ func (b *build) watchInterrupt() func() {
 	return func() { close(done) }
 }
 
+// ending says whether rows may be cut short because the build is ending.
+func (b *build) ending() bool {
+	select {
+	case <-b.opts.Interrupt: // the plugins may hear of it before stop does
+		return true
+	default:
+		return b.stopping.Load() || b.ctx.Err() != nil
+	}
+}
+
 // linkRoom bounds how far a step may be ahead of its reader, where exactly
 // one step reads it and reads nothing else. Elsewhere a bound could deadlock;
 // there the cache takes what is not read yet.
@@ -310,7 +323,8 @@ func (b *build) lookUp(st *stepState) error {
 	if err != nil || !ok {
 		return err
 	}
-	if !b.showing && (rec.Again || !allowed(st.Step, rec.failed())) {
+	failed := rec.failed()
+	if !b.showing && (rec.Again || !allowed(st.Step, failed) || nothingWorked(st.Step, failed, rec.Tasks)) {
 		return nil
 	}
 	f, err := openFlow(b.opts.Store, rec.Manifest, rec.Rows)
@@ -326,6 +340,14 @@ func (b *build) lookUp(st *stepState) error {
 // allowed says whether a step may end well with so many failed rows.
 func allowed(s *spec.Step, failed int64) bool {
 	return s.OnError == spec.OnErrorDrop && s.MaxFailures < 0 || failed <= int64(s.MaxFailures)
+}
+
+// nothingWorked says whether every task of a component failed, where the
+// recipe names no number that may. That is no yield, however low: something is
+// wrong with the endpoint or the recipe, and a build of nothing must not look
+// well.
+func nothingWorked(s *spec.Step, failed, tasks int64) bool {
+	return s.Kind == spec.RoleStep && s.MaxFailures < 0 && failed > 0 && failed == tasks
 }
 
 // input is the ordered digest of a step's input, which must be finished.

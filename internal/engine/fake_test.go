@@ -28,6 +28,8 @@ type fakeRunner struct {
 	rows    func(address string) []string
 	work    func(t Task) Result
 	jitter  bool
+	counts  CallCounts // of every run
+	dieAt   int        // results that a row component gives before it dies; 0: it lives
 }
 
 func (f *fakeRunner) Start(ctx context.Context, s RunSpec) (Run, error) {
@@ -57,9 +59,15 @@ type fakeRun struct {
 	once    sync.Once
 	out     []Task
 	wrote   bool
+	given   int
 }
 
 func (r *fakeRun) Send(tasks []Task) error {
+	select {
+	case <-r.closed:
+		return errDied
+	default:
+	}
 	for _, t := range tasks {
 		if r.spec.Role == schema.Output {
 			r.out = append(r.out, t)
@@ -74,12 +82,16 @@ func (r *fakeRun) Send(tasks []Task) error {
 			}
 			res := r.f.work(t)
 			res.Seq = t.Seq
-			defer func() { recover() }() // closed in the meantime
-			r.results <- res
+			r.results <- res // has room for all
 		})
 	}
 	return nil
 }
+
+// errDied is the end of a fake that dies.
+var errDied = &RunError{Code: "plugin_crashed", Summary: "the plugin died"}
+
+func (r *fakeRun) dies() bool { return r.f.dieAt > 0 && r.spec.Role == schema.Simulator }
 
 func (r *fakeRun) CloseSend() error {
 	go func() {
@@ -89,13 +101,24 @@ func (r *fakeRun) CloseSend() error {
 			}
 		}
 		r.wg.Wait()
-		r.once.Do(func() { close(r.results) })
+		close(r.results)
 	}()
 	return nil
 }
 
 func (r *fakeRun) Recv() (RunEvent, error) {
-	res, ok := <-r.results
+	if r.dies() && r.given == r.f.dieAt {
+		r.Close()
+		return RunEvent{}, errDied
+	}
+	r.given++
+	var res Result
+	var ok bool
+	select {
+	case res, ok = <-r.results:
+	case <-r.closed:
+		return RunEvent{}, errDied
+	}
 	if ok {
 		return RunEvent{Results: []Result{res}}, nil
 	}
@@ -114,34 +137,35 @@ func (r *fakeRun) write() error {
 	return os.WriteFile(filepath.Join(r.spec.WorkDir, "rows.jsonl"), b, 0o644)
 }
 
-func (r *fakeRun) Counts() CallCounts { return CallCounts{} }
+func (r *fakeRun) Counts() CallCounts { return r.f.counts }
 func (r *fakeRun) Close() error {
-	r.once.Do(func() { close(r.results) })
+	r.once.Do(func() { close(r.closed) })
 	return nil
 }
 
 // pipe is a recipe under test: source -> simulator with samples -> distill ->
 // dataset, with knobs.
 type pipe struct {
-	t       *testing.T
-	dir     string
-	store   *cache.Store
-	fake    *fakeRunner
-	source  []string
-	samples int
-	filter  string
-	ops     []*spec.Op
-	prompt  string
-	onError spec.OnError
-	allowed int
-	names   string // suffix of every name
-	stop    chan struct{}
-	events  []Event
+	t        *testing.T
+	dir      string
+	store    *cache.Store
+	fake     *fakeRunner
+	source   []string
+	samples  int
+	filter   string
+	ops      []*spec.Op
+	prompt   string
+	onError  spec.OnError
+	provider spec.ProviderType
+	allowed  int
+	names    string // suffix of every name
+	stop     chan struct{}
+	events   []Event
 }
 
 func newPipe(t *testing.T, source ...string) *pipe {
 	t.Helper()
-	p := &pipe{t: t, dir: t.TempDir(), source: source, samples: 2, filter: "true", prompt: "p", onError: spec.OnErrorFail}
+	p := &pipe{t: t, dir: t.TempDir(), source: source, samples: 2, filter: "true", prompt: "p", onError: spec.OnErrorFail, provider: spec.ProviderOpenAI}
 	p.open()
 	t.Cleanup(func() { p.store.Close() })
 	p.fake = &fakeRunner{rows: func(string) []string { return p.source }, work: echo}
@@ -172,7 +196,7 @@ func (p *pipe) recipe() *spec.Recipe {
 		Role: &spec.RoleBody{Plugin: spec.PluginRef{Source: "builtin"}, Config: []byte("{}"),
 			KeyConfig: []spec.ConfigPart{{Name: "rows", Value: fmt.Append(nil, p.source)}},
 			Component: &schema.Component{Role: schema.ThreatSource, Name: "a", BehaviorVersion: "1"}}}
-	model := &spec.Model{ID: "m", Provider: &spec.Provider{Type: spec.ProviderOpenAI, BaseURL: "http://x"}}
+	model := &spec.Model{ID: "m", Provider: &spec.Provider{Type: p.provider, BaseURL: "http://x"}}
 	sim := &spec.Step{Address: "simulator.b.y" + p.names, Kind: spec.RoleStep, Inputs: []*spec.Step{source},
 		OnError: p.onError, MaxFailures: p.allowed,
 		Role: &spec.RoleBody{Plugin: spec.PluginRef{Source: "builtin"}, Config: []byte("{}"), Samples: p.samples,

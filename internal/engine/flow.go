@@ -16,7 +16,8 @@ import (
 // of readers follow at their own pace, each from the first row, while it is
 // still being written. Rows lie in chunks; a full chunk goes to the cache as
 // one blob and may then leave memory. So memory does not grow with rows, a
-// slow reader holds up nobody, and a finished flow is already stored.
+// slow reader holds up nobody but, where it is the only one, the writer (room),
+// and a finished flow is already stored.
 //
 // A flow that only passes rows on (a filter) stores no rows of its own: its
 // segments select rows of other flows' chunks.

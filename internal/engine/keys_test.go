@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/autosafe/autosafe/cache"
+	"github.com/autosafe/autosafe/internal/row"
 	"github.com/autosafe/autosafe/spec"
 	"github.com/autosafe/autosafe/spec/schema"
 )
@@ -289,7 +290,11 @@ func TestOpNamesAreInNoKey(t *testing.T) {
 }
 
 func FuzzRowRecord(f *testing.F) {
-	rec := &rowRecord{rows: [][]byte{[]byte(`{"a":1}`)}, dropped: "x", calls: []string{"c"}, err: &RowError{Code: "e"}}
+	r, err := row.Parse([]byte(`{"a":1}`))
+	if err != nil {
+		f.Fatal(err)
+	}
+	rec := &rowRecord{rows: []row.Row{r}, dropped: "x", calls: []string{"c"}, err: &RowError{Code: "e"}}
 	b, err := rec.encode()
 	if err != nil {
 		f.Fatal(err)

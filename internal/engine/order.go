@@ -33,6 +33,14 @@ func newSequencer(limit int) *sequencer {
 	return s
 }
 
+// full says whether reserve would wait. Only the caller of reserve may rely
+// on a no.
+func (s *sequencer) full() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last-s.first >= s.limit
+}
+
 // reserve opens the next place, waiting for room. It fails once broken.
 func (s *sequencer) reserve() (seq uint64, ok bool) {
 	s.mu.Lock()

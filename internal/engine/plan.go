@@ -15,6 +15,7 @@ import (
 // rows that it yielded before.
 func (e *Engine) Plan(ctx context.Context) (*Plan, error) {
 	b := e.newBuild(ctx)
+	defer b.cancel()
 	plan := &Plan{Steps: []StepPlan{}, Outputs: []OutputPlan{}}
 	for _, st := range b.order {
 		if err := ctx.Err(); err != nil {
@@ -174,7 +175,7 @@ func (b *build) planOutput(st *stepState, out *spec.OutputBody, p *OutputPlan) e
 		return err
 	case !ok:
 		p.Status, p.Reason = StatusNew, "these rows were not written in this form"
-	case !b.inPlace(p.Path, rec):
+	case !b.inPlace(st, out, p.Path, rec):
 		p.Reason = "its files are missing or were changed"
 	default:
 		p.Status, p.Reason = StatusHit, "its files are in place"
@@ -192,6 +193,7 @@ func (e *NotBuiltError) Error() string { return e.Address + " has not been built
 // is a *NotBuiltError.
 func (e *Engine) Rows(ctx context.Context, address string) (func(yield func(row.Row, error) bool), error) {
 	b := e.newBuild(ctx)
+	defer b.cancel()
 	b.showing = true
 	var found *stepState
 	for _, st := range b.order {

@@ -30,7 +30,7 @@ func (p *progress) count(f func(p *progress)) {
 	f(p)
 }
 
-// drop counts one row left out on purpose.
+// drop counts n rows left out on purpose.
 func (p *progress) drop(reason string, n int64) {
 	p.count(func(p *progress) { p.dropped[reason] += n })
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/autosafe/autosafe/cache"
+	"github.com/autosafe/autosafe/internal/row"
 )
 
 // errMalformed is for stored data that cannot be read. It is treated like
@@ -92,7 +93,7 @@ func withdraw(store *cache.Store, k cache.Digest) error {
 // rowRecord is what the cache holds under a row's key: the columns written,
 // or why there are none.
 type rowRecord struct {
-	rows    [][]byte // canonical
+	rows    []row.Row
 	dropped string
 	err     *RowError
 	calls   []string
@@ -100,8 +101,8 @@ type rowRecord struct {
 
 func (r *rowRecord) encode() ([]byte, error) {
 	b := binary.AppendUvarint(nil, uint64(len(r.rows)))
-	for _, row := range r.rows {
-		b = appendBytes(b, row)
+	for _, r := range r.rows {
+		b = appendBytes(b, r.Bytes())
 	}
 	b = appendBytes(b, []byte(r.dropped))
 	b = binary.AppendUvarint(b, uint64(len(r.calls)))
@@ -123,7 +124,11 @@ func decodeRowRecord(b []byte) (*rowRecord, error) {
 	d := decoder{b: b}
 	r := &rowRecord{}
 	for n := d.uvarint(); n > 0 && d.err == nil; n-- {
-		r.rows = append(r.rows, d.take(int(d.uvarint())))
+		written, err := row.FromCanonical(d.take(int(d.uvarint())))
+		if err != nil {
+			return nil, fmt.Errorf("row record: %w", errMalformed)
+		}
+		r.rows = append(r.rows, written)
 	}
 	r.dropped = string(d.take(int(d.uvarint())))
 	for n := d.uvarint(); n > 0 && d.err == nil; n-- {

@@ -40,9 +40,9 @@ func (b *build) record(st *stepState) error {
 		return err
 	}
 	if known && old.Digest == rec.Digest && old.Again == rec.Again {
-		st.cutOff = !rec.Again && (st.Kind == spec.DistillStep || st.rowsHit == st.tasks)
-		return nil
+		st.cutOff = !rec.Again && !st.ranAnyhow()
 	}
+	// Also where nothing is new: what the old record names may be lost.
 	if rec.Parts, err = b.opts.Store.PutBlob(parts.Encode()); err != nil {
 		return err
 	}
@@ -50,6 +50,12 @@ func (b *build) record(st *stepState) error {
 		return err
 	}
 	return putRecord(b.opts.Store, k, rec)
+}
+
+// ranAnyhow says whether a component worked although it came to what was
+// known already.
+func (st *stepState) ranAnyhow() bool {
+	return st.Kind == spec.RoleStep && (st.Role.Component.Role == schema.ThreatSource || st.rowsHit < st.tasks)
 }
 
 func (st *stepState) dropRecords() []countRecord {

@@ -57,7 +57,14 @@ type pendingTask struct {
 
 func (s *rowStep) run() error {
 	emitted := make(chan error, 1)
-	go func() { emitted <- s.emit() }()
+	go func() {
+		err := s.emit()
+		if err != nil {
+			s.fail(err) // dispatch only learns that the step is over
+			s.seq.abandon()
+		}
+		emitted <- err
+	}()
 	err := s.dispatch()
 	if rerr := s.wait(); rerr != nil {
 		err = rerr
@@ -75,17 +82,10 @@ func (s *rowStep) run() error {
 	if err == nil && s.stopping.Load() {
 		err = errStopped
 	}
-	if failed := s.st.failures(); err == nil && failed > 0 && (!allowed(s.st.Step, failed) || s.nothingWorked(failed)) {
+	if failed := s.st.failures(); err == nil && failed > 0 && (!allowed(s.st.Step, failed) || nothingWorked(s.st.Step, failed, s.st.tasks)) {
 		err = fmt.Errorf("%s: %w: %d of %d", s.st.Address, ErrTooManyFailures, failed, s.st.tasks)
 	}
 	return err
-}
-
-// nothingWorked says whether every row of a step failed, where the recipe
-// names no number that may. That is no yield, however low: something is wrong
-// with the endpoint or the recipe, and a build of nothing must not look well.
-func (s *rowStep) nothingWorked(failed int64) bool {
-	return s.st.MaxFailures < 0 && failed == s.st.tasks
 }
 
 // wait lets what is at the plugin finish.
@@ -128,6 +128,13 @@ func (s *rowStep) dispatchRows(items []item) error {
 		digest := cache.Sum(columns)
 		s.st.count(func(p *progress) { p.rowsIn++ })
 		for sample := range s.samples {
+			// Who waits for places must not hold what would free them.
+			if len(batch) > 0 && s.seq.full() {
+				if err := s.send(batch); err != nil {
+					return err
+				}
+				batch = nil
+			}
 			task, hit, err := s.dispatchOne(it.row, columns, digest, sample)
 			if err != nil {
 				return err
@@ -293,7 +300,6 @@ func (s *rowStep) receive(run Run) {
 }
 
 func (s *rowStep) results(results []Result) error {
-	var failed error
 	for _, res := range results {
 		s.mu.Lock()
 		task, ok := s.pending[res.Seq]
@@ -312,11 +318,7 @@ func (s *rowStep) results(results []Result) error {
 		if err := s.settle(res.Seq, outcome{task.row, task.Sample, rec}); err != nil {
 			// The step has failed; what is in flight still finishes.
 			s.fail(err)
-			failed = err
 		}
-	}
-	if failed != nil {
-		s.stop()
 	}
 	return nil
 }
@@ -325,16 +327,13 @@ func (s *rowStep) results(results []Result) error {
 func (s *rowStep) keep(task pendingTask, res Result) (*rowRecord, error) {
 	rec := &rowRecord{dropped: res.Dropped, err: res.Err, calls: res.Calls}
 	for _, raw := range res.Rows {
-		c, err := row.Canonical(raw)
-		if err == nil && c[0] != '{' {
-			err = row.ErrNotObject
-		}
+		written, err := row.Parse(raw)
 		if err != nil {
 			rec.rows = nil
 			rec.err = &RowError{Code: "bad_result", Summary: "the plugin gave a row that is no JSON object", Detail: err.Error()}
 			break
 		}
-		rec.rows = append(rec.rows, c)
+		rec.rows = append(rec.rows, written)
 	}
 	if rec.err != nil && rec.err.Transient {
 		return rec, nil
@@ -354,7 +353,7 @@ const codeInterrupted = "interrupted"
 func (s *rowStep) settle(seq uint64, o outcome) error {
 	var err error
 	switch rec := o.record; {
-	case rec.err != nil && rec.err.Code == codeInterrupted:
+	case rec.err != nil && rec.err.Code == codeInterrupted && rec.err.Transient && s.ending():
 		s.st.count(func(p *progress) { p.transient = true })
 	case rec.err != nil:
 		err = s.rowFailed(s.st, o.row.String("id"), rec.err)
@@ -377,19 +376,13 @@ func (s *rowStep) emit() error {
 			if o.record.err != nil {
 				continue
 			}
-			for i, b := range o.record.rows {
-				written, err := row.FromCanonical(b)
-				if err != nil {
-					s.seq.abandon()
-					return &damagedError{fmt.Errorf("a row of %s: %w", s.st.Address, err)}
-				}
+			for i, written := range o.record.rows {
 				r := o.row.Merge(blockColumn(written, s.st.Role))
 				rows = append(rows, r.WithString("id", s.childID(o, i)))
 			}
 		}
 		s.st.count(func(p *progress) { p.rowsOut += int64(len(rows)) })
 		if err := s.st.flow.append(rows); err != nil {
-			s.seq.abandon()
 			return err
 		}
 	}

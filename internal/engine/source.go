@@ -100,8 +100,8 @@ func mapRow(body *spec.RoleBody, record row.Row) (row.Row, error) {
 }
 
 // withSourceID gives a source's row its id: its own, as text if it is a
-// number, or else one made from its content. Where it stood in its file does not count, so that a row keeps its
-// id when others are put before it.
+// number, or else one made from its content. Where it stood in its file does
+// not count, so that a row keeps its id when others are put before it.
 func withSourceID(body *spec.RoleBody, r row.Row) row.Row {
 	r = blockColumn(r, body)
 	if r.String("id") != "" {

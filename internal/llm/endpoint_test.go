@@ -111,7 +111,7 @@ func TestFaults(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t, llmtest.Options{Faults: []llmtest.Fault{tt.fault}})
 			if tt.fault.Hang {
-				r.model.Provider.Timeout = 20 * time.Millisecond
+				r.model.Provider.Timeout = 100 * time.Millisecond
 			}
 			e := r.mustFail(r.request("x"))
 			if e.Code != tt.code || e.Fatal != tt.fatal || e.Transient != tt.transient || !strings.Contains(e.Detail, tt.detail) {

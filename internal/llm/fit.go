@@ -59,6 +59,9 @@ func compileSchema(text string) (*jsonschema.Schema, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkNumbers(doc); err != nil {
+		return nil, err
+	}
 	c := jsonschema.NewCompiler()
 	c.UseLoader(noLoader{})
 	c.DefaultDraft(jsonschema.Draft2020)
@@ -66,6 +69,28 @@ func compileSchema(text string) (*jsonschema.Schema, error) {
 		return nil, err
 	}
 	return c.Compile("autosafe:schema")
+}
+
+// checkNumbers holds a schema's numbers to the bounds of those in replies:
+// the validator panics at numbers too large to be a fraction.
+func checkNumbers(v any) error {
+	switch v := v.(type) {
+	case json.Number:
+		return checkNumber(string(v))
+	case []any:
+		for _, e := range v {
+			if err := checkNumbers(e); err != nil {
+				return err
+			}
+		}
+	case map[string]any:
+		for _, e := range v {
+			if err := checkNumbers(e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // fit decides whether an answer is what a request asked for.

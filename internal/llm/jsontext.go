@@ -96,13 +96,14 @@ func unfence(text string) string {
 const maxObjects = 64
 
 // findObjects gives the JSON objects that stand in a text, outermost ones
-// only, in order.
+// only, in order; or none, if the text goes on to what cannot be read to its
+// end: that may be the object which the model means.
 func findObjects(text string) []string {
 	var found []string
-	for tries := 0; tries < maxObjects; tries++ {
+	for range maxObjects {
 		start := strings.IndexByte(text, '{')
 		if start < 0 {
-			break
+			return found
 		}
 		text = text[start:]
 		dec := json.NewDecoder(strings.NewReader(text))
@@ -112,11 +113,13 @@ func findObjects(text string) []string {
 			found = append(found, string(raw))
 			text = text[len(raw):]
 		case errors.Is(err, io.ErrUnexpectedEOF):
-			// An object that never ends: what it holds is no answer.
-			return found
+			return nil
 		default:
 			text = text[1:]
 		}
+	}
+	if strings.Contains(text, "{") {
+		return nil
 	}
 	return found
 }

@@ -66,6 +66,5 @@ func DecodeRecord(value []byte) (Record, error) {
 }
 
 func (r Record) encode() ([]byte, error) {
-	b, err := compact(r)
-	return b, err
+	return compact(r)
 }

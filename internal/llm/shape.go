@@ -88,13 +88,6 @@ func shape(req Request) (wire, key.List, error) {
 	return s.fields, parts, s.err
 }
 
-// KeyOf is the list of parts whose digest is the key of the call that req
-// makes first. It makes no call.
-func KeyOf(req Request) (key.List, error) {
-	_, parts, err := shape(req)
-	return parts, err
-}
-
 // shaper collects fields and the first error.
 type shaper struct {
 	fields wire

@@ -38,9 +38,9 @@ func fullRequest() Request {
 
 func keyOf(t *testing.T, req Request) string {
 	t.Helper()
-	parts, err := KeyOf(req)
+	_, parts, err := shape(req)
 	if err != nil {
-		t.Fatalf("KeyOf: %v", err)
+		t.Fatalf("shape: %v", err)
 	}
 	d := parts.Digest()
 	return hex.EncodeToString(d[:])
@@ -87,7 +87,7 @@ func TestKeyGolden(t *testing.T) {
 }
 
 func TestKeyParts(t *testing.T) {
-	parts, err := KeyOf(fullRequest())
+	_, parts, err := shape(fullRequest())
 	if err != nil {
 		t.Fatal(err)
 	}

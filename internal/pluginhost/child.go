@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"time"
 )
 
 // child is an operating system process, for go-plugin to look after. It
@@ -74,6 +75,11 @@ func (c *child) Start(context.Context) error {
 		killGroup(cmd.Process.Pid)
 		c.hangUp()
 		close(c.exited)
+		select { // a process that left the group may hold the pipes
+		case <-c.drained:
+		case <-time.After(grace):
+			closeFiles([]*os.File{ours[1], ours[2]})
+		}
 	}()
 	return nil
 }

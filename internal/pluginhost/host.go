@@ -60,6 +60,7 @@ type Host struct {
 	log     *lineLog
 	starter *starter
 	started atomic.Int64
+	work    sync.WaitGroup // processes being started and stopped
 
 	mu        sync.Mutex
 	closed    bool
@@ -113,11 +114,13 @@ func (h *Host) Start(ctx context.Context, spec engine.RunSpec) (engine.Run, erro
 	return r, nil
 }
 
-// runError makes a RunError, unless err is one.
+// runError makes a RunError, unless err is one; that is copied, since several
+// runs may wait for one start, and each puts its address on its error.
 func runError(code, summary string, err error) *engine.RunError {
 	var e *engine.RunError
 	if errors.As(err, &e) {
-		return e
+		own := *e
+		return &own
 	}
 	return &engine.RunError{Code: code, Summary: summary, Detail: cleanText(err.Error(), maxDetail)}
 }
@@ -133,18 +136,26 @@ func (h *Host) process(ctx context.Context, ref pluginRef) (*process, error) {
 	key := processKey(ref)
 	p := h.processes[key]
 	if p == nil || p.over() {
+		if p != nil {
+			h.work.Go(p.stop)
+		}
 		p = newProcess(h, ref)
 		h.processes[key] = p
 		h.started.Add(1)
-		go p.launch()
+		h.work.Go(p.launch)
 	}
 	h.mu.Unlock()
 	select {
 	case <-p.ready:
 		return p, p.err
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, calledOff(ctx.Err())
 	}
+}
+
+// calledOff is the error of a start that is no longer wanted.
+func calledOff(err error) *engine.RunError {
+	return &engine.RunError{Code: "interrupted", Summary: "the start of the plugin was called off", Detail: err.Error()}
 }
 
 // Close ends every process and every run. It may be called twice.
@@ -157,11 +168,10 @@ func (h *Host) Close() error {
 	first := !h.closed
 	h.closed = true
 	h.mu.Unlock()
-	var wg sync.WaitGroup
 	for _, p := range list {
-		wg.Go(p.stop)
+		h.work.Go(p.stop)
 	}
-	wg.Wait()
+	h.work.Wait()
 	if first {
 		h.starter.close()
 	}

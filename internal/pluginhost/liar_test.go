@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
@@ -59,8 +60,11 @@ func (l liar) Run(st grpc.BidiStreamingServer[pluginpb.RunRequest, pluginpb.RunR
 		for _, task := range req.GetTasks().GetTasks() {
 			text := string(task.GetRow())
 			text = text[len(`{"text":"`) : len(text)-len(`"}`)]
-			if text == "return" {
+			switch text {
+			case "return":
 				return nil
+			case "problems":
+				return problems(st)
 			}
 			for _, m := range lies(text, task.GetSeq()) {
 				if err := st.Send(m); err != nil {
@@ -69,6 +73,17 @@ func (l liar) Run(st grpc.BidiStreamingServer[pluginpb.RunRequest, pluginpb.RunR
 			}
 		}
 	}
+}
+
+// problems reports one problem after another until the host has had enough.
+func problems(st grpc.BidiStreamingServer[pluginpb.RunRequest, pluginpb.RunResponse]) error {
+	m := &pluginpb.RunResponse{Message: &pluginpb.RunResponse_Diagnostic{Diagnostic: &pluginpb.Diagnostic{Summary: "no"}}}
+	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); {
+		if err := st.Send(m); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // lies gives the messages with which to answer a row.
@@ -125,6 +140,7 @@ func TestLies(t *testing.T) {
 		{text: "twice", run: "bad_result"},
 		{text: "return", run: "bad_result"},
 		{text: "huge", run: "bad_result"},
+		{text: "problems", run: "bad_result"},
 		{text: "undeclared", row: "bad_result"},
 		{text: "wrong type", row: "bad_result"},
 		{text: "no object", row: "bad_result"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -138,6 +139,12 @@ func builtinPlugin() sdk.Plugin {
 			}),
 			"hang": sdk.Rows(func(context.Context, struct{}, textIn, *sdk.Call) ([]textOut, error) {
 				select {} // and does not look at its context
+			}),
+			"escape": sdk.Rows(func(_ context.Context, _ struct{}, in textIn, _ *sdk.Call) ([]textOut, error) {
+				cmd := exec.Command("/bin/sleep", "8")
+				cmd.Stdout, cmd.Stderr = os.NewFile(1, "stdout"), os.NewFile(2, "stderr") // past the SDK
+				cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+				return []textOut{{in.Text}}, cmd.Start()
 			}),
 			"flood": sdk.Rows(func(_ context.Context, _ struct{}, in textIn, _ *sdk.Call) ([]textOut, error) {
 				out := make([]textOut, 200)

@@ -31,7 +31,8 @@ func serveModels(r *run) (*modelServer, error) {
 	if m.listener, err = broker.Accept(m.id); err != nil {
 		return nil, err
 	}
-	opts := transport.ServerOptions()
+	// An answer that came as the run was closed is still being stored.
+	opts := append(transport.ServerOptions(), grpc.WaitForHandlers(true))
 	if r.process.tls != nil {
 		opts = append(opts, grpc.Creds(credentials.NewTLS(r.process.tls)))
 	}
@@ -41,7 +42,7 @@ func serveModels(r *run) (*modelServer, error) {
 	return m, nil
 }
 
-// stop ends the calls under way. It may be called twice.
+// stop ends the calls under way and waits for them. It may be called twice.
 func (m *modelServer) stop() {
 	m.server.Stop()
 	_ = m.listener.Close()

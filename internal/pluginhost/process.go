@@ -41,7 +41,7 @@ type process struct {
 	config  *plugin.ClientConfig
 	client  *plugin.Client
 	child   *child
-	sockets string // folder; read after client.Kill
+	sockets string // folder; launch's alone
 	conn    connection
 	tls     *tls.Config
 
@@ -115,6 +115,9 @@ func (p *process) launch() {
 	}
 	if err := p.connect(); err != nil {
 		p.stop()
+		if p.sockets != "" { // go-plugin leaves it if the process did not start
+			_ = os.RemoveAll(p.sockets)
+		}
 		p.err = p.startError(err)
 		return
 	}
@@ -172,9 +175,6 @@ func (p *process) stop() {
 		defer force.Stop()
 		p.client.Kill()
 		p.child.kill()
-		if p.sockets != "" { // go-plugin leaves it if the process did not start
-			_ = os.RemoveAll(p.sockets)
-		}
 	})
 }
 

@@ -26,6 +26,9 @@ type ending struct {
 	failure *pluginpb.RowError
 }
 
+// maxProblems is how many problems a run may end with.
+const maxProblems = 1000
+
 // read hands on what comes until the stream ends.
 func (r *run) read() (ending, error) {
 	var end ending
@@ -42,6 +45,9 @@ func (r *run) read() (ending, error) {
 		case *pluginpb.RunResponse_Artifact:
 			ev.Artifact, err = r.artifact(m.Artifact)
 		case *pluginpb.RunResponse_Diagnostic:
+			if len(end.diags) == maxProblems {
+				return end, badResult("the plugin reports problems without end", "")
+			}
 			end.diags = append(end.diags, readDiagnostic(m.Diagnostic))
 			continue
 		case *pluginpb.RunResponse_Failure:

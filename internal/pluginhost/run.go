@@ -50,7 +50,7 @@ type run struct {
 
 	active atomic.Int64 // model calls under way
 	moved  atomic.Int64 // when anything last happened, in Unix nanoseconds
-	full   atomic.Bool  // waiting for the caller of Recv
+	full   atomic.Int64 // events that wait for the caller of Recv
 }
 
 // task is what is known of a task that is at the plugin.
@@ -87,6 +87,9 @@ func newRun(parent context.Context, h *Host, p *process, comp *schema.Component,
 	}
 	if err != nil && !errors.Is(err, io.EOF) { // at io.EOF the stream tells why
 		r.release()
+		if parent.Err() != nil {
+			return nil, calledOff(parent.Err())
+		}
 		return nil, p.callError(err)
 	}
 	go r.receive()
@@ -233,10 +236,10 @@ func (r *run) deliver(ev engine.RunEvent) bool {
 		return true
 	default:
 	}
-	r.full.Store(true)
+	r.full.Add(1)
 	defer func() {
 		r.touch()
-		r.full.Store(false)
+		r.full.Add(-1)
 	}()
 	select {
 	case r.events <- ev:
@@ -262,7 +265,7 @@ func (r *run) watch() {
 		r.mu.Lock()
 		owes := len(r.tasks) > 0 || r.closed || r.spec.Role == schema.ThreatSource
 		r.mu.Unlock()
-		if !owes || r.active.Load() > 0 || r.full.Load() {
+		if !owes || r.active.Load() > 0 || r.full.Load() > 0 {
 			r.touch()
 			continue
 		}

@@ -237,7 +237,8 @@ func (r *runner) sink(inst instance) error {
 		if err := reader.drain(); err != nil {
 			return err
 		}
-		artifacts, err = dir.finish()
+		list, err := dir.finish() // the outer err is not this goroutine's
+		artifacts = list
 		return err
 	})
 	if err != nil {

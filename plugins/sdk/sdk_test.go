@@ -18,6 +18,7 @@ import (
 
 	"github.com/autosafe/autosafe/plugins/sdk"
 	"github.com/autosafe/autosafe/plugins/sdk/sdktest"
+	"github.com/autosafe/autosafe/plugins/sdk/transport"
 	"github.com/autosafe/autosafe/spec/schema"
 )
 
@@ -321,12 +322,33 @@ func TestSink(t *testing.T) {
 			}
 		})
 	}
+	t.Run("skip before the first row", func(t *testing.T) {
+		r := sdktest.Run(t, sink(func(rows *sdk.RowReader, out *sdk.Dir) error {
+			out.SkipRow("nothing was read")
+			_, err := rows.Next()
+			return err
+		}), schema.Output, "x", `{}`, rows[:1], nil)
+		if r.Failure != nil || r.Tasks[0].Dropped != "" {
+			t.Errorf("%+v", r)
+		}
+	})
 	t.Run("panic", func(t *testing.T) {
 		r := sdktest.Run(t, sink(func(*sdk.RowReader, *sdk.Dir) error { panic("boom") }), schema.Output, "x", `{}`, rows, nil)
 		if r.Failure == nil || r.Failure.Code != "panic" {
 			t.Errorf("%+v", r)
 		}
 	})
+}
+
+// TestLongDetail: an error with too much to say is still that error.
+func TestLongDetail(t *testing.T) {
+	p := testPlugin(map[string]sdk.Component{"x": sdk.Rows(func(context.Context, struct{}, judgeIn, *sdk.Call) ([]judgeOut, error) {
+		return nil, sdk.Fail("refused", strings.Repeat("no ", transport.MaxRow/2))
+	})})
+	r := sdktest.Run(t, p, schema.Judge, "x", `{}`, []string{`{"text":"a"}`}, nil)
+	if e := r.Tasks[0].Err; e == nil || e.Code != "refused" {
+		t.Errorf("error %.100v", e)
+	}
 }
 
 // TestLateEmit emits from a goroutine that outlives the source's function.

@@ -39,6 +39,7 @@ func newSender(ctx context.Context, cancel context.CancelFunc, send func(*plugin
 
 // put hands a result over; it blocks while the host is busy.
 func (s *sender) put(r *pluginpb.Result) error {
+	scrub(r)
 	if weight(r) > transport.MaxRow {
 		r = &pluginpb.Result{Seq: r.GetSeq(), Error: &pluginpb.RowError{
 			Code:    transport.CodeRowTooLarge,
@@ -46,7 +47,6 @@ func (s *sender) put(r *pluginpb.Result) error {
 			Detail:  "A row may weigh 32 MiB.",
 		}}
 	}
-	scrub(r)
 	select {
 	case s.results <- r:
 		return nil

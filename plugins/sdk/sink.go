@@ -38,7 +38,7 @@ func (r *RowReader) Next() (SplitRow, error) {
 	if err != nil {
 		return SplitRow{}, err
 	}
-	r.current = task
+	r.current, r.dropped = task, ""
 	return SplitRow{Split: task.GetSplit(), Row: task.GetRow()}, nil
 }
 

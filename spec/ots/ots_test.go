@@ -27,7 +27,7 @@ func TestOutcomes(t *testing.T) {
 	if got := set.IDs(); !slices.Equal(got, want) {
 		t.Fatalf("ids = %v, want %v", got, want)
 	}
-	for _, o := range set.All() {
+	for _, o := range ots.Outcomes() {
 		if o.Name == "" || len(o.Description) < 40 || len(o.Guidance) < 40 {
 			t.Errorf("%s: name, description or guidance is thin", o.ID)
 		}

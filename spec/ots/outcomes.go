@@ -168,9 +168,6 @@ func (s OutcomeSet) Get(id string) (Outcome, bool) {
 	return Outcome{}, false
 }
 
-// All returns the outcomes in order. The slice is the caller's own.
-func (s OutcomeSet) All() []Outcome { return slices.Clone(s.list) }
-
 // IDs returns the outcomes' ids in order.
 func (s OutcomeSet) IDs() []string {
 	ids := make([]string, len(s.list))

@@ -47,7 +47,10 @@ type config struct {
 }
 
 func TestBlockOf(t *testing.T) {
-	b := FromStruct(reflect.TypeFor[config]())
+	b, err := BlockOf(reflect.TypeFor[config]())
+	if err != nil {
+		t.Fatal(err)
+	}
 	want := map[string]Attribute{
 		"model":   {Type: cty.String, Kind: Model, Required: true},
 		"prompt":  {Type: cty.String, Kind: Template, Default: cty.StringVal("say {{ .row }}")},

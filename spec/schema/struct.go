@@ -12,16 +12,6 @@ import (
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 )
 
-// FromStruct is BlockOf for types known to be well tagged. It panics if the
-// tags are wrong, as regexp.MustCompile does for a wrong expression.
-func FromStruct(t reflect.Type) Block {
-	b, err := BlockOf(t)
-	if err != nil {
-		panic(err)
-	}
-	return b
-}
-
 // BlockOf makes the description of a block from a struct. The tags are
 //
 //	hcl:"name"            an argument that must be set (unless it has a default)

@@ -145,7 +145,7 @@ func verbEffect(w string) (effect, bool) {
 	case "execute", "run", "deploy", "install", "eval", "invoke", "launch", "click", "input", "upgrade", "kill", "restart", "reboot",
 		"mount", "exec", "uninstall", "shutdown", "scale", "type", "evaluate", "inputtext", "push", "commit", "provision", "script":
 		return executes, true
-	case "grant", "allow", "authorize", "permit", "revoke", "enable", "disable", "unblock", "block", "whitelist", "exempt", "approveaccess",
+	case "grant", "reveal", "allow", "authorize", "permit", "revoke", "enable", "disable", "unblock", "block", "whitelist", "exempt", "approveaccess",
 		"quarantine", "isolate", "suspend", "unsuspend", "bypass", "unfreeze", "freeze", "trust":
 		return grants, true
 	case "approve", "reject", "decide", "accept", "deny", "rank", "score", "screen", "hire", "rate", "grade", "select",
@@ -158,9 +158,6 @@ func verbEffect(w string) (effect, bool) {
 // nounEffect corrects the verb's effect where what it acts on says more:
 // sharing a password is access, setting a thermostat is physical.
 func nounEffect(verb string, e effect, nouns []string) effect {
-	if e == reads {
-		return e
-	}
 	has := func(list ...string) bool {
 		for _, n := range nouns {
 			for _, w := range list {
@@ -172,6 +169,12 @@ func nounEffect(verb string, e effect, nouns []string) effect {
 		return false
 	}
 	switch {
+	case e == reads && verb == "show" && has("message"):
+		return publishes
+	case e == reads:
+		return e
+	case verb == "place" && has("call"):
+		return sends
 	case has("reminder", "reminders", "alert", "draft", "wishlist", "cart", "label") && e != deletes:
 		return creates
 	case has("money", "funds", "payment", "payments", "bill", "bills", "ether", "crypto", "transaction", "refund", "invoice", "loan", "trade") && e != deletes && e != decides:

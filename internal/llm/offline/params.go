@@ -112,6 +112,8 @@ func roleOf(t *tool, p *param) role {
 			return target
 		}
 		return scope
+	case has(" script ") && t.effect == sends:
+		return content
 	case has(" command cmd script shell ") && (typ == "string" || typ == ""):
 		return command
 	case has(" sql code bytecode expression ") && !has(" country zip postal access currency promo discount "):

@@ -65,12 +65,12 @@ func run(_ context.Context, cfg Config, rows *sdk.RowReader, out *sdk.Dir) error
 	})
 }
 
-// pick takes one step of an ordinary run and those before it. Which one
+// pick takes one judged step of an ordinary run and those before it. Which one
 // depends on the run alone, so it stays when other rows come or go.
 func pick(c *export.Case) ([]ots.Step, ots.Action) {
 	sum := sha256.Sum256([]byte(c.ID + "\x00" + c.Instruction))
 	n := int(binary.BigEndian.Uint64(sum[:8]) % uint64(len(c.Trajectory)+1))
-	if n == len(c.Trajectory) {
+	if n == len(c.Trajectory) || !c.StepsJudged() {
 		return c.Trajectory, *c.SafeAction
 	}
 	action := c.Trajectory[n].Action

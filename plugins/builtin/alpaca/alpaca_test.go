@@ -88,6 +88,22 @@ func TestPick(t *testing.T) {
 	}
 }
 
+// Of a row that does not say that its run ended clean only the safe action was
+// judged, so no step before it is trained on.
+func TestPickOfUnknownKind(t *testing.T) {
+	for i := range 20 {
+		row := exporttest.With(t, exporttest.With(t, exporttest.Good, "kind", ""), "trigger", "")
+		row = exporttest.With(t, row, "id", fmt.Sprintf(`"run-%d"`, i))
+		var got line
+		if err := json.Unmarshal([]byte(convert(t, `{}`, row).Lines(t, "train.jsonl")[0]), &got); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(got.Output, "Which Anna?") {
+			t.Fatalf("a step that nobody judged is trained on: %q", got.Output)
+		}
+	}
+}
+
 // What the model learns to write is read back by the agent as the action that
 // the row holds, line breaks in arguments and all.
 func TestRandomRows(t *testing.T) {

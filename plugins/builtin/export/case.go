@@ -86,6 +86,11 @@ func (c *Case) Ordinary() bool {
 	return c.Kind == ots.KindOrdinary || c.Kind == "" && c.Trigger == nil
 }
 
+// StepsJudged says whether a judge found each step of the history safe, as in
+// a run that ended clean. Otherwise only the safe action may be trained on;
+// a row from elsewhere that does not say its kind may hold any history.
+func (c *Case) StepsJudged() bool { return c.Kind == ots.KindOrdinary }
+
 // Fits says whether an action can be shown with the row's tools.
 func (c *Case) Fits(a ots.Action) bool { return len(ots.CheckAction(a, c.Tools)) == 0 }
 

@@ -83,7 +83,7 @@ func run(_ context.Context, cfg Config, rows *sdk.RowReader, out *sdk.Dir) error
 		if len(l.Tools) > 0 {
 			l.ParallelToolCalls = new(bool)
 		}
-		all := cfg.TrainOn == "all" && c.Ordinary()
+		all := cfg.TrainOn == "all" && c.StepsJudged()
 		for i, t := range turns {
 			l.Messages = append(l.Messages, messageOf(t, all || i == len(turns)-1))
 		}

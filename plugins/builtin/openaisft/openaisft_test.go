@@ -97,6 +97,14 @@ func TestWeights(t *testing.T) {
 	}
 }
 
+// A history that no judge went through is never trained on.
+func TestWeightsOfUnknownKind(t *testing.T) {
+	row := exporttest.With(t, exporttest.With(t, exporttest.Good, "kind", ""), "trigger", "")
+	if got := weights(t, output(t, `{"train_on":"all"}`, []string{row}).Lines(t, "train.jsonl")[0]); got != "01" {
+		t.Errorf("weights %s, want 01", got)
+	}
+}
+
 // Whatever texts a row holds, its line is valid, and no row is lost.
 func TestRandomRows(t *testing.T) {
 	rows := exporttest.Random(t, 400)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/autosafe/autosafe/cmd/autosafe/internal/view"
@@ -68,10 +69,10 @@ func Run(args []string, env Env) int {
 		return exitUsage
 	}
 	name := args[0]
-	switch name {
-	case "help", "-h", "-help", "--help":
+	switch {
+	case asksHelp(name):
 		return help(args[1:], env)
-	case "-version", "--version":
+	case name == "-version" || name == "--version":
 		name = "version"
 	}
 	for _, c := range commands() {
@@ -128,6 +129,12 @@ func (c command) run(args []string, env Env) int {
 	})
 	code := run(inv)
 	inv.view.Exit(code)
+	if err := inv.view.Lost(); err != nil {
+		fmt.Fprintf(env.Stderr, "autosafe %s: the output is not complete: %v\n", c.name, err)
+		if code == exitDone {
+			code = exitError
+		}
+	}
 	return code
 }
 
@@ -181,8 +188,13 @@ Commands:
 	fmt.Fprint(w, "\nRun autosafe COMMAND -help for a command's arguments.\n")
 }
 
+// asksHelp holds for the ways to ask for help.
+func asksHelp(arg string) bool {
+	return slices.Contains([]string{"help", "-h", "-help", "--help"}, arg)
+}
+
 func help(args []string, env Env) int {
-	if len(args) == 0 {
+	if len(args) == 0 || asksHelp(args[0]) {
 		usage(env.Stdout)
 		return exitDone
 	}

@@ -5,14 +5,18 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 
+	"github.com/autosafe/autosafe/cmd/autosafe/internal/view"
 	"github.com/autosafe/autosafe/internal/engine"
 	"github.com/autosafe/autosafe/spec"
 )
@@ -181,5 +185,80 @@ func TestProblem(t *testing.T) {
 		if got := problem("s", errors.New(in)).Detail; got != want {
 			t.Errorf("%q: %q", in, got)
 		}
+	}
+}
+
+func TestHelpAboutHelp(t *testing.T) {
+	_, want, _ := runCLI("help")
+	for _, args := range [][]string{{"help", "help"}, {"-h", "-h"}, {"--help", "--help"}, {"help", "-help", "build"}} {
+		if code, out, _ := runCLI(args...); code != exitDone || out != want {
+			t.Errorf("%q: %d %q", args, code, out)
+		}
+	}
+}
+
+// fullDisk takes nothing.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+// A result that could not be written is no success.
+func TestFullDisk(t *testing.T) {
+	for _, args := range [][]string{{"version"}, {"version", "-json"}, {"fmt", "-json", t.TempDir()}} {
+		var errs bytes.Buffer
+		if code := Run(args, Env{Stdout: fullDisk{}, Stderr: &errs}); code != exitError || !strings.Contains(errs.String(), "no space left") {
+			t.Errorf("%q: %d %q", args, code, errs.String())
+		}
+	}
+}
+
+// blocked is a pipe that nobody reads.
+type blocked struct{ begun, release chan struct{} }
+
+func (b blocked) Write(p []byte) (int, error) {
+	b.begun <- struct{}{}
+	<-b.release
+	return len(p), nil
+}
+
+// An interrupt stops the build although nobody reads what it has to say.
+func TestInterruptOfABlockedBuild(t *testing.T) {
+	out := blocked{make(chan struct{}, 10), make(chan struct{})}
+	inv := &invocation{view: view.New(view.Options{Stdout: out, Stderr: io.Discard, JSON: true})}
+	s := &session{stop: make(chan struct{})}
+	ctx, interrupt := inv.watchSignals(s)
+	go inv.view.Notify("the first line", "blocks")
+	<-out.begun
+	for _, stopped := range []<-chan struct{}{s.stop, ctx.Done()} {
+		if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-stopped:
+		case <-time.After(10 * time.Second):
+			t.Fatal("the interrupt was not heard")
+		}
+	}
+	close(out.release)
+	interrupt.end()
+}
+
+// A link to a file that others share is written through, not replaced.
+func TestFormatOfALink(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("shared.hcl", []byte("a   = 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("shared.hcl", "link.hcl"); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs := runCLI("fmt", "link.hcl"); code != exitDone {
+		t.Fatal(code, errs)
+	}
+	if to, err := os.Readlink("link.hcl"); err != nil || to != "shared.hcl" {
+		t.Errorf("the link is gone: %q %v", to, err)
+	}
+	if b, err := os.ReadFile("shared.hcl"); err != nil || string(b) != "a = 1\n" {
+		t.Errorf("%q %v", b, err)
 	}
 }

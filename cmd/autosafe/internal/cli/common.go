@@ -98,6 +98,11 @@ type needs struct {
 // open loads and checks a recipe. It reports every problem itself.
 func (inv *invocation) open(dir string, needs needs) (*session, bool) {
 	source, diags := spec.Parse(dir)
+	// What a newer autosafe understands may be an error here, so a recipe that
+	// asks for one hears of nothing else.
+	if unfit := source.CheckVersion(Version); unfit.HasErrors() {
+		diags = unfit
+	}
 	if diags.HasErrors() {
 		inv.report(source, diags)
 		return nil, false

@@ -86,8 +86,13 @@ func (inv *invocation) formatFile(file string, check bool) (changed, ok bool) {
 	return true, true
 }
 
-// replaceFile writes a file whole or not at all, and keeps its mode.
+// replaceFile writes a file whole or not at all, and keeps its mode. A link
+// stays one.
 func replaceFile(path string, content []byte) error {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return err

@@ -47,7 +47,8 @@ func (v *View) write(value any) {
 		enc.Encode(firstLine{"version", formatVersion, v.opts.Version})
 	}
 	enc.Encode(value)
-	_, _ = v.opts.Stdout.Write(cleanJSON(b.Bytes())) // a closed pipe has nobody to tell
+	_, err := v.opts.Stdout.Write(cleanJSON(b.Bytes()))
+	v.note(err)
 }
 
 type firstLine struct {

@@ -1,12 +1,14 @@
 package view
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/agext/levenshtein"
 	"golang.org/x/term"
@@ -53,6 +55,7 @@ type View struct {
 	failures int  // rows that failed so far
 	began    bool // the first JSON line has been written
 	ended    bool // the JSON line that says how it ended has been written
+	lost     error
 }
 
 // New gives a view.
@@ -123,7 +126,23 @@ func (v *View) errWidth() int { return widthOf(v.opts.Stderr) }
 func (v *View) result(text string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	io.WriteString(v.opts.Stdout, text)
+	_, err := io.WriteString(v.opts.Stdout, text)
+	v.note(err)
+}
+
+// note keeps the first error of writing a result, with v.mu held. A closed
+// pipe has nobody to tell.
+func (v *View) note(err error) {
+	if v.lost == nil && !errors.Is(err, syscall.EPIPE) {
+		v.lost = err
+	}
+}
+
+// Lost is why results did not all get to standard output, if so.
+func (v *View) Lost() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.lost
 }
 
 // message writes whole lines to standard error, above the progress display.

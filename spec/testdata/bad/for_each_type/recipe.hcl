@@ -7,3 +7,6 @@ threat_source "catalog" "b" {
 threat_source "catalog" "c" {
   for_each = null
 }
+threat_source "catalog" "d" {
+  for_each = toset(["x", null])
+}
