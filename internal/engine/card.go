@@ -98,7 +98,7 @@ func readCard(dir string) (*card, error) {
 
 // removeStale removes files that an earlier build wrote and this one did not.
 // Files that were changed since are not ours any more and stay.
-func removeStale(dir string, old *card, rec *outputRecord) error {
+func removeStale(dir string, old *card, rec *outputRecord, digest fileDigest) error {
 	if old == nil {
 		return nil
 	}
@@ -111,8 +111,7 @@ func removeStale(dir string, old *card, rec *outputRecord) error {
 			continue
 		}
 		path := filepath.Join(dir, filepath.FromSlash(f.Path))
-		b, err := os.ReadFile(path)
-		if err != nil || cache.Sum(b) != f.Digest {
+		if d, err := digest(path); err != nil || d != f.Digest {
 			continue
 		}
 		if err := os.Remove(path); err != nil {

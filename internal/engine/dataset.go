@@ -175,7 +175,7 @@ func (b *build) write(st *stepState, out *spec.OutputBody, dir string) (*outputR
 			return nil, err
 		}
 	}
-	if err := removeStale(dir, old, rec); err != nil {
+	if err := removeStale(dir, old, rec, b.fileDigest); err != nil {
 		return nil, err
 	}
 	content, err := encodeCard(out, st.offline, rec)
