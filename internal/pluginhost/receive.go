@@ -38,6 +38,9 @@ func (r *run) read() (ending, error) {
 			return end, err
 		}
 		r.touch()
+		if r.failed() {
+			return end, nil // what comes now failed for the same reason
+		}
 		var ev engine.RunEvent
 		switch m := msg.GetMessage().(type) {
 		case *pluginpb.RunResponse_Results:

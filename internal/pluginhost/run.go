@@ -227,6 +227,14 @@ func (r *run) fail(e *engine.RunError) {
 	r.cancel()
 }
 
+// failed says whether the run is over by the host's own finding. A row that
+// fails because of it must not be taken for the row's own failure.
+func (r *run) failed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.fatal != nil
+}
+
 func (r *run) touch() { r.moved.Store(time.Now().UnixNano()) }
 
 // deliver hands an event to Recv; false if the run is over.

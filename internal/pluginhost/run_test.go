@@ -14,8 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+
 	"github.com/autosafe/autosafe/internal/engine"
 	"github.com/autosafe/autosafe/internal/llm"
+	"github.com/autosafe/autosafe/plugins/sdk/pluginpb"
 	"github.com/autosafe/autosafe/plugins/sdk/transport"
 	"github.com/autosafe/autosafe/spec"
 	"github.com/autosafe/autosafe/spec/schema"
@@ -209,9 +212,13 @@ func TestModelProblems(t *testing.T) {
 			})
 			s := specOf(schema.Simulator, "ask", tt.config)
 			s.Models = map[string]*spec.Model{"model": {}}
-			out := runAll(t, h, s, texts("x"))
+			// Many, so that some results are on their way when the run ends.
+			out := runAll(t, h, s, texts(strings.Split(strings.Repeat("x,", 200), ",")...))
 			if tt.code != "" {
 				wantRunError(t, out.err, tt.code)
+				if len(out.results) != 0 {
+					t.Errorf("rows failed for what the run failed for: %+v", out.results)
+				}
 				return
 			}
 			if r := out.results[0]; out.err != nil || r.Err == nil || r.Err.Code != tt.row {
@@ -431,3 +438,30 @@ func (s *syncBuffer) String() string {
 }
 
 var _ io.Writer = (*syncBuffer)(nil)
+
+// lateStream still gives a result after the run was ended, as gRPC may.
+type lateStream struct {
+	grpc.BidiStreamingClient[pluginpb.RunRequest, pluginpb.RunResponse]
+	run *run
+}
+
+func (s lateStream) Recv() (*pluginpb.RunResponse, error) {
+	s.run.fail(&engine.RunError{Code: "unauthorized"})
+	failed := &pluginpb.Result{Error: &pluginpb.RowError{Code: "unauthorized"}}
+	return &pluginpb.RunResponse{Message: &pluginpb.RunResponse_Results{Results: &pluginpb.ResultBatch{Results: []*pluginpb.Result{failed}}}}, nil
+}
+
+// Rows that fail for what ends the run are not told as failed rows: the
+// engine would take the first of them for the end's reason.
+func TestNoRowAfterTheEnd(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &run{
+		parent: ctx, ctx: ctx, cancel: cancel, tasks: map[uint64]*task{0: {}},
+		events: make(chan engine.RunEvent, eventBuffer), done: make(chan struct{}),
+	}
+	r.stream = lateStream{run: r}
+	r.receive()
+	if wantRunError(t, r.err, "unauthorized"); len(r.events) != 0 {
+		t.Errorf("a row was told as failed: %+v", <-r.events)
+	}
+}
