@@ -25,9 +25,30 @@ type Options struct {
 	OutDir string
 	// Events is told what happens, one event at a time; it may be nil.
 	Events func(Event)
+	// Limit, if above 0, cuts every source off after so many rows. What is
+	// made of them is cached like all else, and a later full build reuses it.
+	Limit int
+	// Targets, if any, are the addresses that are built, with all that they
+	// rest on; nothing else is.
+	Targets []string
+	// Refresh are addresses of steps whose rows are made anew although the
+	// cache has them, with new answers of their models.
+	Refresh []string
+	// KeepGoing finishes what does not rest on a failed step before the build
+	// fails.
+	KeepGoing bool
+	// Last tells what the last build had under an address, for plans to
+	// compare with; it may be nil.
+	Last func(address string) (LastStep, bool)
+
 	// Interrupt, once closed, lets what is in flight finish and starts
 	// nothing new. It may be nil.
 	Interrupt <-chan struct{}
+}
+
+// LastStep is a step as an earlier build left it.
+type LastStep struct {
+	Key cache.Digest // under which LoadStep finds its record
 }
 
 // Errors that end a build.

@@ -24,6 +24,9 @@ type stepRecord struct {
 	Dropped  []countRecord    `json:"dropped,omitempty"` // by reason, or by position of the operation
 	Failed   map[string]int64 `json:"failed,omitempty"`  // by code; only failures that are remembered
 	Parts    cache.Digest     `json:"parts"`             // blob: the key's parts
+	// Trace are blobs that say what became of each task, or which rows were
+	// dropped where (trace.go).
+	Trace []cache.Digest `json:"trace,omitempty"`
 	// Again says that some rows failed in a way that may pass. Such a record
 	// can be shown, but it is no hit: the next build asks for these rows again.
 	Again bool `json:"again,omitempty"`

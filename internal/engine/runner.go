@@ -26,6 +26,7 @@ type RunSpec struct {
 	Seed       int64
 	Generation int
 	WorkDir    string // outputs write below it; else empty
+	Refresh    bool   // stored answers of models do not count
 }
 
 // Run is one component at work on a stream of tasks. Send and Recv may be

@@ -1,5 +1,10 @@
 package engine
 
+import (
+	"github.com/autosafe/autosafe/cache"
+	"github.com/autosafe/autosafe/internal/key"
+)
+
 // Summary is the outcome of a build. It is the last line of build -json.
 type Summary struct {
 	Type    string          `json:"type"` // "summary"
@@ -12,6 +17,12 @@ type Summary struct {
 
 	// PluginProcesses is how many plugin processes the build started.
 	PluginProcesses int `json:"plugin_processes"`
+
+	// Limit is the number of source rows that the build was limited to; 0 is
+	// all of them.
+	Limit int `json:"limit,omitempty"`
+	// Build is the id under which the build is recorded.
+	Build string `json:"build,omitempty"`
 
 	// Offline says that some row rests on the offline model.
 	Offline bool `json:"offline_model,omitempty"`
@@ -40,6 +51,10 @@ type StepSummary struct {
 	Failed     map[string]int64 `json:"failed,omitempty"` // failed rows, by code
 	Calls      CallCounts       `json:"calls"`
 	Seconds    float64          `json:"seconds"`
+
+	// Key is the step's key, under which LoadStep finds its record; zero if
+	// the step did not come to its end, or is a dataset.
+	Key cache.Digest `json:"-"`
 }
 
 // OutputSummary is one output of a dataset.
@@ -55,12 +70,21 @@ type OutputSummary struct {
 	// Skipped are rows that the format has no place for, by reason.
 	Skipped map[string]int64 `json:"skipped,omitempty"`
 	Status  Status           `json:"status"`
+
+	// Key is the output's key, under which LoadOutput finds its record.
+	Key cache.Digest `json:"-"`
 }
 
 // Plan is what a build would do.
 type Plan struct {
+	// ID is equal for two plans exactly if they say the same of the same
+	// recipe, cache and outputs: a build refuses a saved plan whose ID is not
+	// that of a plan made now.
+	ID      string       `json:"id"`
 	Steps   []StepPlan   `json:"steps"`
 	Outputs []OutputPlan `json:"outputs"`
+	// Total adds the steps up. Seconds are not added: steps run side by side.
+	Total Work `json:"total"`
 }
 
 // Changes says whether a build would do anything.
@@ -78,17 +102,50 @@ func (p *Plan) Changes() bool {
 	return false
 }
 
-// StepPlan is one step of a plan. Rows are exact where Known, else they are
-// not yet known because an earlier step must run first.
+// StepPlan is one step of a plan. Its counts are of the rows that are known;
+// they are the build's own where Known. Where it is false, an earlier step has
+// tasks to run, whose rows will come on top: Work then counts these too, as
+// an estimate.
 type StepPlan struct {
-	Address  string `json:"address"`
-	Status   Status `json:"status"`
-	Reason   string `json:"reason"`
-	Known    bool   `json:"known"`
-	RowsIn   int64  `json:"rows_in"`
-	RowsHit  int64  `json:"rows_hit"`  // tasks in the cache
-	RowsMiss int64  `json:"rows_miss"` // tasks to run
-	RowsOut  int64  `json:"rows_out"`  // of a hit
+	Address string `json:"address"`
+	Status  Status `json:"status"`
+	// Reason is for people; Changed are the names of the parts of the step's
+	// key that differ from those of the last build, if there was one.
+	Reason   string   `json:"reason"`
+	Changed  []string `json:"changed,omitempty"`
+	Known    bool     `json:"known"`
+	RowsIn   int64    `json:"rows_in"`
+	RowsHit  int64    `json:"rows_hit"`  // tasks in the cache
+	RowsMiss int64    `json:"rows_miss"` // tasks to run: equal ones run once
+	RowsOut  int64    `json:"rows_out"`  // of the hits
+	Work     Work     `json:"work"`
+
+	// Base are the parts of the step's key that do not depend on its input,
+	// Parts all of them (nil where the input is not known).
+	Base  key.List `json:"-"`
+	Parts key.List `json:"-"`
+}
+
+// Work is what the model calls of a step will take.
+type Work struct {
+	Tasks        Range `json:"tasks"`
+	Calls        Range `json:"calls"`
+	InputTokens  Range `json:"input_tokens"`
+	OutputTokens Range `json:"output_tokens"`
+	CostUSD      Range `json:"cost_usd"`
+	Seconds      Range `json:"seconds"` // at the declared limits
+	// Basis is where the figures are from: "exact", "history" (what the same
+	// step took before) or "declared" (what its component says a task takes).
+	Basis string `json:"basis"`
+	// Unpriced names models that are asked and have no price.
+	Unpriced []string `json:"unpriced,omitempty"`
+}
+
+// Range is a number that lies between two.
+type Range struct {
+	Low   float64 `json:"low"`
+	High  float64 `json:"high"`
+	Exact bool    `json:"exact"` // then Low is High
 }
 
 // OutputPlan is one output of a plan.
