@@ -5,7 +5,7 @@ FUZZTIME ?= 20s
 BENCH ?= .
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint fuzz bench proto docs
+.PHONY: help build test lint fuzz bench hot proto docs
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,7 +26,10 @@ fuzz: ## Run every fuzz test for FUZZTIME (20s).
 	  done; \
 	done
 
-bench: ## Run the benchmarks; BENCH selects some.
+bench: ## Measure beside ninja and Snakemake; writes docs/benchmarks.md.
+	go run ./internal/bench
+
+hot: ## Run the Go benchmarks of hot paths; BENCH selects some.
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
 proto: ## Make the Go code of the plugin protocol.

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -194,6 +195,116 @@ func BenchmarkMillion(b *testing.B) {
 			begun := time.Now()
 			read(b, Rows, "m")
 			b.ReportMetric(time.Since(begun).Seconds(), "s/rebuild")
+		}
+	})
+}
+
+// BenchmarkClaim takes and lets go a claim that nobody else wants, while other
+// claims are held by another store.
+func BenchmarkClaim(b *testing.B) {
+	for _, held := range []int{0, 4000} {
+		b.Run(fmt.Sprintf("held=%d", held), func(b *testing.B) {
+			dir := b.TempDir()
+			s, other := open(b, dir, Options{}), open(b, dir, Options{})
+			for i := range held {
+				if _, err := other.Claim(b.Context(), Calls, keyOf("held", i)); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				release, err := s.Claim(b.Context(), Calls, keyOf("c", i))
+				if err != nil {
+					b.Fatal(err)
+				}
+				release()
+			}
+		})
+	}
+}
+
+// BenchmarkRefresh looks for news where there is none, as before each call.
+func BenchmarkRefresh(b *testing.B) {
+	dir := b.TempDir()
+	for range 8 { // segments of eight processes
+		s := open(b, dir, Options{})
+		if err := s.PutDurable(Calls, keyOf("k", 0), []byte("v")); err != nil {
+			b.Fatal(err)
+		}
+	}
+	s := open(b, dir, Options{})
+	for b.Loop() {
+		if err := s.Refresh(Calls); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkCollect collects 100,000 rows of which half go, and then, with
+// nothing to do, looks at the other half.
+func BenchmarkCollect(b *testing.B) {
+	const n = 100_000
+	values := benchValues(1000, 1000)
+	keep := map[Digest]bool{}
+	for i := 0; i < n; i += 2 {
+		keep[keyOf("m", i)] = true
+	}
+	opts := CollectOptions{Kinds: []Kind{Rows}, Keep: func(_ Kind, key Digest) bool { return keep[key] }}
+	var half, idle time.Duration
+	for b.Loop() {
+		b.StopTimer()
+		dir := b.TempDir()
+		s := open(b, dir, Options{segmentSize: 8 << 20})
+		for i := range n {
+			if err := s.Put(Rows, keyOf("m", i), values[i%1000]); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := s.Sync(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		for _, d := range []*time.Duration{&half, &idle} {
+			begun := time.Now()
+			if _, err := s.Collect(b.Context(), opts); err != nil {
+				b.Fatal(err)
+			}
+			*d += time.Since(begun)
+		}
+		b.StopTimer()
+		closeStore(b, s)
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(n)*float64(b.N)/half.Seconds(), "rows/s")
+	b.ReportMetric(float64(n)/2*float64(b.N)/idle.Seconds(), "rows/s-idle")
+}
+
+// BenchmarkBundle exports and imports 10,000 rows of 2 KB.
+func BenchmarkBundle(b *testing.B) {
+	s := open(b, b.TempDir(), Options{})
+	for i, v := range benchValues(10000, 2000) {
+		if err := s.Put(Rows, keyOf("b", i), v); err != nil {
+			b.Fatal(err)
+		}
+	}
+	var bundle bytes.Buffer
+	b.Run("export", func(b *testing.B) {
+		b.SetBytes(10000 * 2000)
+		for b.Loop() {
+			bundle.Reset()
+			if _, err := s.Export(b.Context(), &bundle, allRefs(s)); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("import", func(b *testing.B) {
+		b.SetBytes(10000 * 2000)
+		for b.Loop() {
+			into := open(b, b.TempDir(), Options{})
+			if r, err := into.Import(b.Context(), bytes.NewReader(bundle.Bytes())); err != nil || r.Added != 10000 {
+				b.Fatal(r, err)
+			}
+			closeStore(b, into)
 		}
 	})
 }

@@ -2,8 +2,10 @@ package cache
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"sync"
+	"time"
 )
 
 // batch is a commit that callers wait for.
@@ -83,6 +85,9 @@ func (l *log) commit() error {
 	}
 	for seg := range leaned {
 		f, ferr := seg.file()
+		if errors.Is(ferr, fs.ErrNotExist) || errors.Is(ferr, os.ErrClosed) {
+			continue // collected: what was kept of it was synced
+		}
 		if ferr == nil {
 			ferr = l.env.sync(f)
 		}
@@ -91,15 +96,33 @@ func (l *log) commit() error {
 	return err
 }
 
-// lean notes that a put was spared because the record at p has its value. If
-// another process wrote that and has not synced it yet, the next commit will.
-func (l *log) lean(p place) {
+// spareFor is how young a record must be for an equal put to be spared. An
+// older one is written again, so that its age tells a collection that it is
+// in use: see CollectOptions.Before.
+const spareFor = time.Hour
+
+// spare reports whether a put can be spared because the record at p, with the
+// given seq, has its value. If another process wrote that and has not synced
+// it yet, the next commit will.
+func (l *log) spare(p place, seq uint64) bool {
+	if l.env.readOnly {
+		return true
+	}
+	if time.Now().UnixNano()-int64(seq) > int64(spareFor) {
+		return false
+	}
 	l.mu.RLock()
 	seg := l.segs[p.seg]
-	safe := seg.own || int64(p.off) < seg.synced || l.env.readOnly
+	own, synced := seg.own, int64(p.off) < seg.synced
 	l.mu.RUnlock()
-	if safe {
-		return
+	if own {
+		return true
+	}
+	if _, err := os.Stat(seg.path); err != nil {
+		return false // collected
+	}
+	if synced {
+		return true
 	}
 	l.wmu.Lock()
 	defer l.wmu.Unlock()
@@ -107,6 +130,7 @@ func (l *log) lean(p place) {
 		l.leaned = map[*segment]bool{}
 	}
 	l.leaned[seg] = true
+	return true
 }
 
 // sync makes one writer's records durable, then notes them in the sidecar.
@@ -141,7 +165,7 @@ func (l *log) letGo(w *writer) {
 func (s *segment) adopt(f *os.File) {
 	s.open.Lock()
 	defer s.open.Unlock()
-	if s.f == nil {
+	if s.f == nil && !s.shut {
 		s.f = f
 	} else {
 		_ = f.Close()

@@ -33,21 +33,25 @@ func ParseDigest(s string) (Digest, error) {
 // are part of the format on disk.
 type Kind uint8
 
-// The kinds of record. Blobs are stored in the same way, under their digest.
+// The kinds of record.
 const (
 	Steps    Kind = iota + 1 // step key: the step's outcome
 	Rows                     // row key: the row's outcome
 	Calls                    // call key: a model's answer
 	Files                    // absolute path: the memo of FileDigest
 	Describe                 // plugin binary: what the plugin said of itself
+	Builds                   // records of builds, and what names them
 
-	blobs Kind = 0
+	// Blobs names the blobs where kinds are chosen, as in Collect and Export.
+	// They are stored like records, under their digest, but put and read with
+	// PutBlob and Blob alone.
+	Blobs Kind = 0
 )
 
 // String is the name of the kind and of its folder.
 func (k Kind) String() string {
 	switch k {
-	case blobs:
+	case Blobs:
 		return "blobs"
 	case Steps:
 		return "steps"
@@ -59,12 +63,14 @@ func (k Kind) String() string {
 		return "files"
 	case Describe:
 		return "describe"
+	case Builds:
+		return "builds"
 	}
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }
 
 // kinds are all kinds, in the order of reports.
-func kinds() []Kind { return []Kind{Steps, Rows, Calls, blobs, Files, Describe} }
+func kinds() []Kind { return []Kind{Steps, Rows, Calls, Blobs, Files, Describe, Builds} }
 
 // lostMeans says what it costs that a record of the kind is gone.
 func (k Kind) lostMeans() string {
@@ -79,6 +85,8 @@ func (k Kind) lostMeans() string {
 		return "the file will be hashed again"
 	case Describe:
 		return "the plugin will be asked again to describe itself"
+	case Builds:
+		return "a build, or a name for one, is forgotten"
 	}
 	return "what it belongs to will be made again if it is needed"
 }

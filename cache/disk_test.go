@@ -121,3 +121,19 @@ func TestGroupCommit(t *testing.T) {
 		t.Errorf("%d syncs for 101 callers", calls)
 	}
 }
+
+// Too many open files are no damage: a miss would buy a call again.
+func TestTooManyOpenFiles(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Options{})
+	if err := s.PutDurable(Calls, keyOf("k", 0), []byte("v")); err != nil {
+		t.Fatal(err)
+	}
+	l := s.logs[Calls]
+	err := l.follow(func() (place, error) {
+		return place{}, l.unread(l.segs[0], &fs.PathError{Op: "open", Path: l.segs[0].path, Err: syscall.EMFILE})
+	})
+	if !errors.Is(err, syscall.EMFILE) || !strings.Contains(err.Error(), "limit of open files") {
+		t.Error(err)
+	}
+}

@@ -16,6 +16,9 @@ var (
 	ErrReadOnly = errors.New("the cache was opened for reading only")
 )
 
+// readOnlyError says that the store in dir cannot be written.
+func readOnlyError(dir string) error { return fmt.Errorf("%w: %s", ErrReadOnly, dir) }
+
 // writeError explains an error of writing at path, and what to do about it.
 func writeError(path string, err error) error {
 	const other = "choose another cache folder with -cache or AUTOSAFE_CACHE"
@@ -34,6 +37,9 @@ func writeError(path string, err error) error {
 func readError(path string, err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		return fmt.Errorf("cache: not allowed to read %s (make it readable, or choose another cache folder with -cache or AUTOSAFE_CACHE): %w", path, err)
+	}
+	if isTooManyOpen(err) {
+		return fmt.Errorf("cache: cannot open %s (raise the limit of open files, as with ulimit -n, or collect the cache): %w", path, err)
 	}
 	return fmt.Errorf("cache: read %s: %w", path, err)
 }

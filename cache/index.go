@@ -125,6 +125,22 @@ func (t *table) drop(f fold, p place) {
 	}
 }
 
+// each calls f for every entry that is not dead.
+func (t *table) each(f func(fold, place)) {
+	for i := range t.shards {
+		for _, s := range t.shards[i].slots {
+			if s.n > deadSize {
+				f(s.key(), s.place)
+			}
+		}
+	}
+}
+
+// key is the fold of the slot.
+func (s *slot) key() fold {
+	return fold{a: uint64(s.fold[0]) | uint64(s.fold[1])<<32, b: uint64(s.fold[2]) | uint64(s.fold[3])<<32}
+}
+
 // reserve makes room for n more entries.
 func (t *table) reserve(n int) {
 	if n < 1024 {
@@ -148,8 +164,7 @@ func (s *shard) resize(n int) {
 		if o.n == 0 {
 			continue
 		}
-		f := fold{a: uint64(o.fold[0]) | uint64(o.fold[1])<<32, b: uint64(o.fold[2]) | uint64(o.fold[3])<<32}
-		i, _ := s.find(o.fold, f.hash())
+		i, _ := s.find(o.fold, o.key().hash())
 		s.slots[i] = o
 	}
 }

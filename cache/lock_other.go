@@ -1,4 +1,4 @@
-//go:build !(darwin || dragonfly || freebsd || linux || netbsd || openbsd)
+//go:build !(darwin || dragonfly || freebsd || linux || netbsd || openbsd || windows)
 
 package cache
 
@@ -8,7 +8,7 @@ import (
 	"os"
 )
 
-// tryLock takes the lock of a segment by creating a file beside it. Where a
+// tryLock takes the lock of a file by creating another beside it. Where a
 // process was killed the file stays: that segment is still read but no longer
 // appended to, until somebody removes the .lock file.
 func tryLock(f *os.File) (unlock func(), ok bool, err error) {
@@ -26,6 +26,11 @@ func tryLock(f *os.File) (unlock func(), ok bool, err error) {
 	return func() { _ = os.Remove(name) }, true, nil
 }
 
+// lockRange is not there: claims are given at once.
+func lockRange(*os.File, int64) (ok bool, err error) { return false, errors.ErrUnsupported }
+
+func unlockRange(*os.File, int64) {}
+
 // syncDir does nothing: not every system can flush a folder.
 func syncDir(string) error { return nil }
 
@@ -35,3 +40,5 @@ func inode(fs.FileInfo) uint64 { return 0 }
 func isDiskFull(error) bool { return false }
 
 func isReadOnlyFS(error) bool { return false }
+
+func isTooManyOpen(error) bool { return false }

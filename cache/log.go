@@ -1,11 +1,13 @@
 package cache
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 )
@@ -25,6 +27,7 @@ type log struct {
 	index  table
 	segs   []*segment
 	byID   map[uint64]*segment
+	moved  bool // a segment was found to be gone: the folder must be listed
 
 	refreshing sync.Mutex // guards the two times
 	dirTime    time.Time  // mtime of dir when it was listed
@@ -62,62 +65,113 @@ func (l *log) ready() error {
 	return err
 }
 
+// errGone says that a segment was collected: what was kept of it stands in
+// another by now.
+var errGone = errors.New("the segment was collected")
+
+// maxRetries bounds how often a look-up follows collections that run ahead.
+const maxRetries = 16
+
 // get returns the newest value of key.
-func (l *log) get(key Digest) ([]byte, error) {
+func (l *log) get(key Digest) (v []byte, err error) {
 	if err := l.ready(); err != nil {
 		return nil, err
 	}
-	v, _, err := l.lookup(key)
-	if !errors.Is(err, ErrNotFound) {
-		return v, err
-	}
-	changed, err := l.refresh()
-	if err != nil {
-		return nil, err
-	}
-	if !changed {
-		return nil, ErrNotFound
-	}
-	v, _, err = l.lookup(key)
+	err = l.follow(func() (p place, err error) {
+		v, _, p, err = l.lookup(key)
+		return p, err
+	})
 	return v, err
 }
 
-// lookup is get with what is in the index.
-func (l *log) lookup(key Digest) ([]byte, place, error) {
-	rec, h, p, err := l.fetch(key)
-	if err != nil {
-		return nil, p, err
+// follow looks a record up, and again once the index is fresh if it is not
+// there, or where it was collected from.
+func (l *log) follow(look func() (place, error)) error {
+	var last place
+	for try := 0; ; try++ {
+		p, err := look()
+		gone := errors.Is(err, errGone)
+		switch {
+		case err == nil || !gone && (try > 0 || !errors.Is(err, ErrNotFound)):
+			return err
+		case try == maxRetries:
+			return ErrNotFound
+		case gone && try > 0 && p == last:
+			// Nothing new has it. If it had a twin, that may.
+			again, err := l.reload(p)
+			if err != nil {
+				return err
+			}
+			if !again {
+				return ErrNotFound
+			}
+		default:
+			// Also if this finds nothing new, another goroutine may have.
+			if _, err := l.refresh(); err != nil {
+				return err
+			}
+		}
+		last = p
 	}
-	if l.kind != blobs && !whole(rec, &h) {
-		return nil, p, l.damaged(key, p, "its value is not what was written")
-	}
-	v, err := l.codec.decode(rec, &h)
-	if err != nil {
-		return nil, p, l.damaged(key, p, err.Error())
-	}
-	// A blob's own digest covers all that the sum covers.
-	if l.kind == blobs && Sum(v) != key {
-		return nil, p, l.damaged(key, p, "its content does not match its digest")
-	}
-	return v, p, nil
 }
 
-// has reports whether key stands in the index with a whole record.
-func (l *log) has(key Digest) (place, bool) {
+// lookup is get with what is in the index. The error may be errGone.
+func (l *log) lookup(key Digest) ([]byte, header, place, error) {
 	rec, h, p, err := l.fetch(key)
 	if err != nil {
-		return p, false
+		return nil, h, p, err
+	}
+	v, err := l.value(rec, &h, p)
+	return v, h, p, err
+}
+
+// value is the value of the record rec, which was read at p.
+func (l *log) value(rec []byte, h *header, p place) ([]byte, error) {
+	if l.kind != Blobs && !whole(rec, h) {
+		return nil, l.damaged(h.key, p, "its value is not what was written")
+	}
+	v, err := l.codec.decode(rec, h)
+	if err != nil {
+		return nil, l.damaged(h.key, p, err.Error())
+	}
+	// A blob's own digest covers all that the sum covers.
+	if l.kind == Blobs && Sum(v) != h.key {
+		return nil, l.damaged(h.key, p, "its content does not match its digest")
+	}
+	return v, nil
+}
+
+// has returns the header of key's record if it stands in the index, whole.
+func (l *log) has(key Digest) (header, place, bool) {
+	rec, h, p, err := l.fetch(key)
+	if err != nil {
+		return h, p, false
 	}
 	if !whole(rec, &h) {
 		_ = l.damaged(key, p, "its value is not what was written")
-		return p, false
+		return h, p, false
 	}
-	return p, true
+	return h, p, true
 }
 
 // fetch reads the record of key and checks its header.
 func (l *log) fetch(key Digest) (rec []byte, h header, p place, err error) {
 	f := foldKey(&key)
+	rec, h, p, err = l.fetchFold(f)
+	if err == nil && h.key != key { // another key with the same fold
+		return nil, header{}, p, ErrNotFound
+	}
+	if errors.Is(err, errDamaged) {
+		err = l.damaged(key, p, err.Error())
+	}
+	return rec, h, p, err
+}
+
+// errDamaged says that a record cannot be read.
+var errDamaged = errors.New("it cannot be read")
+
+// fetchFold is fetch for a key of which only the fold is known.
+func (l *log) fetchFold(f fold) (rec []byte, h header, p place, err error) {
 	l.mu.RLock()
 	if l.closed {
 		l.mu.RUnlock()
@@ -133,51 +187,79 @@ func (l *log) fetch(key Digest) (rec []byte, h header, p place, err error) {
 	l.mu.RUnlock()
 
 	if rec == nil {
-		rec, err = seg.readAt(int64(p.off), int64(p.n))
-		if errors.Is(err, os.ErrClosed) {
-			return nil, header{}, place{}, ErrClosed
-		}
-		if err != nil {
-			return nil, header{}, place{}, l.damaged(key, p, err.Error())
+		if rec, err = seg.readAt(int64(p.off), int64(p.n)); err != nil {
+			return nil, header{}, p, l.unread(seg, err)
 		}
 	}
 	h, ok = parseHeader(rec, seg.id, int64(p.off))
-	switch {
-	case !ok || h.size() != int64(len(rec)) || h.kind != l.kind:
-		return nil, header{}, place{}, l.damaged(key, p, "its header is not what was written")
-	case h.key != key: // another key with the same fold
-		return nil, header{}, place{}, ErrNotFound
+	if !ok || h.size() != int64(len(rec)) || h.kind != l.kind {
+		return nil, header{}, p, fmt.Errorf("%w: its header is not what was written", errDamaged)
 	}
 	return rec, h, p, nil
+}
+
+// unread says what it means that a segment could not be read.
+func (l *log) unread(seg *segment, err error) error {
+	if l.closedNow() {
+		return ErrClosed
+	}
+	if errors.Is(err, os.ErrClosed) {
+		return errGone // by this store
+	}
+	if _, serr := os.Stat(seg.path); errors.Is(serr, fs.ErrNotExist) {
+		l.mu.Lock()
+		seg.gone = true
+		l.mu.Unlock()
+		return errGone
+	}
+	if isTooManyOpen(err) {
+		return readError(seg.path, err) // nothing is wrong with the record
+	}
+	return fmt.Errorf("%w: %w", errDamaged, err)
 }
 
 // damaged forgets a record that cannot be read, so that a later put writes it
 // anew, and returns ErrNotFound.
 func (l *log) damaged(key Digest, p place, why string) error {
-	f := foldKey(&key)
+	return l.discard(foldKey(&key), "record of "+key.String(), p, why)
+}
+
+func (l *log) discard(f fold, what string, p place, why string) error {
 	l.mu.Lock()
 	l.index.drop(f, p)
 	path := l.segs[p.seg].path
 	l.mu.Unlock()
-	l.env.report(l.kind, fmt.Sprintf("%s at %d, record of %s is damaged: %s; %s", path, p.off, key, why, l.kind.lostMeans()))
+	l.env.report(l.kind, fmt.Sprintf("%s at %d, %s is damaged: %s; %s", path, p.off, what, why, l.kind.lostMeans()))
 	return ErrNotFound
 }
 
-// seqAt is the seq of the record at p; 0 if it cannot be read. mu is held.
+// seqAt is the seq of the record at p; 0 if it cannot be told, or stands in a
+// segment whose records are elsewhere by now. mu is held.
 func (l *log) seqAt(p place) uint64 {
 	seg := l.segs[p.seg]
+	if seg.gone {
+		return 0
+	}
 	rec := seg.w.buffered(p)
 	if rec == nil {
 		var err error
-		if rec, err = seg.readAt(int64(p.off), headerSize); err != nil {
+		if rec, err = seg.readAt(int64(p.off), headerSize); errors.Is(err, fs.ErrNotExist) {
+			seg.gone, l.moved = true, true
+		}
+		if err != nil {
 			return 0
 		}
 	}
-	h, ok := parseHeader(rec, seg.id, int64(p.off))
+	if h, ok := parseHeader(rec, seg.id, int64(p.off)); ok {
+		return h.seq
+	}
+	// A damaged record must not uncover an older one.
+	entries, _ := readSidecar(sidecarPath(seg.path), seg.id, seg.covered)
+	i, ok := slices.BinarySearchFunc(entries, p.off, func(e entry, off uint32) int { return cmp.Compare(e.off, off) })
 	if !ok {
 		return 0
 	}
-	return h.seq
+	return entries[i].seq
 }
 
 // insert adds what a segment holds to the index: the later of two records of
@@ -190,12 +272,23 @@ func (l *log) insert(seg *segment, entries []entry) {
 		}
 		p := place{seg: seg.num, off: e.off, n: e.n}
 		if old, ok := l.index.get(e.fold); ok {
-			if old.seg == p.seg && old.off > p.off || old.seg != p.seg && l.seqAt(old) > e.seq {
+			if old.seg == p.seg && old.off > p.off || old.seg != p.seg && l.later(old, seg, e.seq) {
 				continue
 			}
 		}
 		l.index.set(e.fold, p)
 	}
+}
+
+// later reports whether the record at old is later than one of seg. Of two
+// that are one record, on its way from a segment to another, it cannot tell
+// which will stay. mu is held.
+func (l *log) later(old place, seg *segment, seq uint64) bool {
+	have := l.seqAt(old)
+	if have == seq {
+		l.segs[old.seg].twin, seg.twin = true, true
+	}
+	return have > seq
 }
 
 // segmentFor returns the segment with the id, known or new. mu is held.
@@ -207,184 +300,4 @@ func (l *log) segmentFor(id uint64) *segment {
 	l.segs = append(l.segs, seg)
 	l.byID[id] = seg
 	return seg
-}
-
-// refresh takes in what other processes have added. It costs a stat of the
-// folder and of each segment that can still grow, and reports whether there
-// was anything.
-func (l *log) refresh() (changed bool, err error) {
-	l.refreshing.Lock()
-	defer l.refreshing.Unlock()
-	fresh, err := l.list()
-	if err != nil {
-		return false, readError(l.dir, err)
-	}
-	l.mu.RLock()
-	first := !l.loaded
-	var grown []*segment
-	for _, seg := range l.segs {
-		if l.hasGrown(seg) {
-			grown = append(grown, seg)
-		}
-	}
-	l.mu.RUnlock()
-	if len(fresh) == 0 && len(grown) == 0 && !first {
-		return false, nil
-	}
-	heal, err := l.takeIn(fresh, grown)
-	for _, seg := range heal {
-		l.healSidecar(seg)
-	}
-	return true, err
-}
-
-// takeIn indexes new segments and the new ends of known ones. It returns the
-// segments whose sidecars are poor.
-func (l *log) takeIn(fresh []uint64, grown []*segment) (heal []*segment, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return nil, ErrClosed
-	}
-	expect := int64(0)
-	for _, id := range fresh {
-		seg := l.segmentFor(id)
-		grown = append(grown, seg)
-		if fi, err := os.Stat(sidecarPath(seg.path)); err == nil {
-			expect += fi.Size() / entrySize
-		}
-	}
-	l.index.reserve(int(expect))
-	for _, seg := range grown {
-		poor, err := l.catchUp(seg)
-		if err != nil {
-			return heal, readError(seg.path, err)
-		}
-		if poor {
-			heal = append(heal, seg)
-		}
-	}
-	l.loaded = true
-	return heal, nil
-}
-
-// list returns the ids of segments not seen before. It does not read the
-// folder again unless its time has changed or is so young that it could
-// change without showing.
-func (l *log) list() ([]uint64, error) {
-	fi, err := os.Stat(l.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	const settled = 200 * time.Millisecond
-	if fi.ModTime().Equal(l.dirTime) && l.listedAt.Sub(l.dirTime) > settled {
-		return nil, nil
-	}
-	now := time.Now()
-	ids, err := listSegments(l.dir)
-	if err != nil {
-		return nil, err
-	}
-	l.dirTime, l.listedAt = fi.ModTime(), now
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	fresh := ids[:0]
-	for _, id := range ids {
-		if l.byID[id] == nil {
-			fresh = append(fresh, id)
-		}
-	}
-	return fresh, nil
-}
-
-// hasGrown reports whether a segment has a part that is not indexed. mu is
-// held for reading.
-func (l *log) hasGrown(seg *segment) bool {
-	full := seg.covered >= l.env.segmentSize && seg.covered == seg.seen || seg.seen > maxSegment
-	if seg.own || full {
-		return false
-	}
-	fi, err := os.Stat(seg.path)
-	if err != nil {
-		return false // removed: what is open stays readable
-	}
-	if fi.Size() != seg.seen {
-		return true
-	}
-	// A torn end may be replaced by a record of the same length.
-	return seg.covered < seg.seen && time.Since(seg.seenAt) > time.Second
-}
-
-// catchUp indexes what a segment has beyond seg.covered. It reports whether
-// the sidecar made it scan much. mu is held.
-func (l *log) catchUp(seg *segment) (poor bool, err error) {
-	fi, err := os.Stat(seg.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	size := fi.Size()
-	seg.seen, seg.seenAt = size, time.Now()
-	size = min(size, maxSegment)
-	if seg.covered == 0 {
-		entries, clean := readSidecar(sidecarPath(seg.path), seg.id, size)
-		l.insert(seg, entries)
-		seg.covered = segmentHeader
-		if n := len(entries); n > 0 {
-			seg.covered = entries[n-1].end()
-		}
-		seg.synced = seg.covered
-		const much = 1 << 20
-		poor = size > segmentHeader && (!clean || size-seg.covered > much)
-	}
-	if size <= seg.covered {
-		return poor, nil
-	}
-	f, err := seg.file()
-	if err != nil {
-		return poor, err
-	}
-	entries, covered, err := seg.scanTail(f, seg.covered, size)
-	if err != nil {
-		// The rest cannot be read: a miss, as any damage.
-		l.env.report(l.kind, fmt.Sprintf("%s cannot be read from %d on: %v", seg.path, covered, err))
-	}
-	l.reportGaps(seg, entries)
-	l.insert(seg, entries)
-	seg.covered = covered
-	return poor, nil
-}
-
-// reportGaps tells of damage between records.
-func (l *log) reportGaps(seg *segment, entries []entry) {
-	for _, e := range entries {
-		if e.flags&entryGap != 0 {
-			l.env.report(l.kind, fmt.Sprintf("%s at %d: %d bytes are damaged and were skipped; %s", seg.path, e.off, e.n, l.kind.lostMeans()))
-		}
-	}
-}
-
-// healSidecar rewrites a poor sidecar, unless a writer is about to.
-// refreshing is held.
-func (l *log) healSidecar(seg *segment) {
-	if l.env.readOnly {
-		return
-	}
-	f, err := os.OpenFile(seg.path, os.O_RDWR, 0)
-	if err != nil {
-		return
-	}
-	defer f.Close()
-	unlock, ok, err := tryLock(f)
-	if err != nil || !ok {
-		return
-	}
-	defer unlock()
-	// Without it, the next process scans as this one did.
-	_, _, _ = l.mend(f, seg)
 }

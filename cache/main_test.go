@@ -1,16 +1,19 @@
 package cache
 
 import (
-	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // childEnv makes the test binary play another process.
@@ -34,6 +37,24 @@ func child(mode, dir string, out io.Writer) error {
 		return err
 	}
 	switch mode {
+	case "make": // each of 40 records once, however many children there are
+		return childMake(s, out)
+	case "hold": // a claim, until killed
+		if _, err := s.Claim(context.Background(), Calls, keyOf("held", 0)); err != nil {
+			return err
+		}
+		fmt.Fprintln(out, "held")
+		time.Sleep(time.Hour)
+		return s.Close()
+	case "collect": // until killed
+		return childCollect(dir, out)
+	case "export": // until killed
+		for {
+			if _, err := s.ExportFile(context.Background(), filepath.Join(dir, "bundle"), allRefs(s)); err != nil {
+				return err
+			}
+			fmt.Fprintln(out, "done")
+		}
 	case "put": // 500 records that the parent knows how to predict
 		for i := range 500 {
 			if err := s.Put(Rows, keyOf("child", i), valueOf("child", i)); err != nil {
@@ -81,11 +102,12 @@ func valueOf(what string, i int) []byte {
 
 // text is n bytes of random words, about as hard to compress as JSON.
 func text(r *rand.Rand, n int) []byte {
-	var b bytes.Buffer
-	for b.Len() < n {
-		fmt.Fprintf(&b, "%x ", r.Uint64()>>(8*r.IntN(8)))
+	b := make([]byte, 0, n+17)
+	for len(b) < n {
+		b = strconv.AppendUint(b, r.Uint64()>>(8*r.IntN(8)), 16)
+		b = append(b, ' ')
 	}
-	return b.Bytes()[:n]
+	return b[:n]
 }
 
 func open(t testing.TB, dir string, opts Options) *Store {

@@ -51,10 +51,13 @@ type segment struct {
 	seen    int64 // size of the file when last looked at
 	seenAt  time.Time
 	own     bool    // this store holds the lock
+	gone    bool    // collected: the file is not in the folder any more
+	twin    bool    // shares records with another segment
 	w       *writer // has or had the end of the segment in memory
 
 	open sync.Mutex
 	f    *os.File
+	shut bool // f is not to be opened any more
 }
 
 // newSegmentID returns a number that no other segment has.
@@ -86,11 +89,36 @@ func segmentHead(kind Kind, id uint64) []byte {
 	return b
 }
 
+// lockSegment locks f, the open segment at path. It reports false if somebody
+// has the lock, or if the segment was collected after it was opened: what is
+// appended to it then would be lost.
+func lockSegment(f *os.File, path string) (unlock func(), ok bool, err error) {
+	unlock, ok, err = tryLock(f)
+	if err != nil || !ok {
+		return nil, false, err
+	}
+	opened, err := f.Stat()
+	if err == nil {
+		var there fs.FileInfo
+		if there, err = os.Stat(path); err == nil && os.SameFile(opened, there) {
+			return unlock, true, nil
+		}
+	}
+	unlock()
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return nil, false, err
+}
+
 // file opens the segment for reading, once.
 func (s *segment) file() (*os.File, error) {
 	s.open.Lock()
 	defer s.open.Unlock()
 	if s.f == nil {
+		if s.shut {
+			return nil, os.ErrClosed
+		}
 		f, err := os.Open(s.path)
 		if err != nil {
 			return nil, err
@@ -103,6 +131,7 @@ func (s *segment) file() (*os.File, error) {
 func (s *segment) close() error {
 	s.open.Lock()
 	defer s.open.Unlock()
+	s.shut = true
 	if s.f == nil {
 		return nil
 	}
@@ -156,7 +185,8 @@ func (s *segment) scanTail(f *os.File, off, size int64) (entries []entry, covere
 
 // writeFileAtomic replaces the file at path by one with content b.
 func writeFileAtomic(path string, b []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*"+tempExt)
+	temp := fmt.Sprintf("%s.%016x%s", path, rand.Uint64(), tempExt)
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, filePerm)
 	if err != nil {
 		return err
 	}

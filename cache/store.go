@@ -57,6 +57,8 @@ type Store struct {
 	env   *env
 	codec *codec
 	logs  map[Kind]*log
+
+	claims *claims
 }
 
 // Open opens the cache in the folder dir and makes the folder if need be.
@@ -84,7 +86,7 @@ func Open(dir string, opts Options) (*Store, error) {
 	}
 	e.write = func(f *os.File, b []byte, off int64) error { _, err := f.WriteAt(b, off); return err }
 	e.sync = (*os.File).Sync
-	s := &Store{dir: dir, env: e, codec: newCodec(), logs: map[Kind]*log{}}
+	s := &Store{dir: dir, env: e, codec: newCodec(), logs: map[Kind]*log{}, claims: newClaims(root, opts.ReadOnly)}
 	for _, k := range kinds() {
 		s.logs[k] = newLog(k, root, e, s.codec)
 	}
@@ -135,23 +137,31 @@ func furnish(dir, root string) error {
 
 // log returns the log of a record kind.
 func (s *Store) log(k Kind) (*log, error) {
+	if k == Blobs {
+		return nil, errors.New("cache: blobs are put and read with PutBlob and Blob")
+	}
+	return s.anyLog(k)
+}
+
+// anyLog returns the log of a kind.
+func (s *Store) anyLog(k Kind) (*log, error) {
 	l := s.logs[k]
-	if l == nil || k == blobs {
+	if l == nil {
 		return nil, fmt.Errorf("cache: there is no kind of record %s", k)
 	}
 	return l, nil
 }
 
 // PutBlob stores b under its digest and returns that. It is buffered like
-// Put. A blob that is there already, and is undamaged, is not written again.
+// Put. A blob that was put within the last hour, and is undamaged, is not
+// written again.
 func (s *Store) PutBlob(b []byte) (Digest, error) {
 	d := Sum(b)
-	l := s.logs[blobs]
+	l := s.logs[Blobs]
 	if err := l.ready(); err != nil {
 		return Digest{}, err
 	}
-	if p, ok := l.has(d); ok {
-		l.lean(p)
+	if h, p, ok := l.has(d); ok && l.spare(p, h.seq) {
 		return d, nil
 	}
 	return d, s.add(l, d, b, false)
@@ -161,7 +171,7 @@ func (s *Store) PutBlob(b []byte) (Digest, error) {
 // ErrNotFound if the store has no such blob or only a damaged one; putting it
 // again heals that.
 func (s *Store) Blob(d Digest) ([]byte, error) {
-	return s.logs[blobs].get(d)
+	return s.logs[Blobs].get(d)
 }
 
 // Put stores value under key, in place of any earlier value. Get of this
@@ -175,11 +185,26 @@ func (s *Store) Put(k Kind, key Digest, value []byte) error {
 	if err := l.ready(); err != nil {
 		return err
 	}
-	if old, p, err := l.lookup(key); err == nil && string(old) == string(value) {
-		l.lean(p)
+	if old, h, p, err := l.lookup(key); err == nil && string(old) == string(value) && l.spare(p, h.seq) {
 		return nil
 	}
 	return s.add(l, key, value, false)
+}
+
+// Ready opens what the next put of a kind will write to, and so tells
+// beforehand whether records of it can be kept.
+func (s *Store) Ready(k Kind) error {
+	l, err := s.log(k)
+	if err != nil {
+		return err
+	}
+	if err := l.ready(); err != nil {
+		return err
+	}
+	l.wmu.Lock()
+	defer l.wmu.Unlock()
+	_, err = l.writer()
+	return err
 }
 
 // PutDurable is Put that returns when the value would survive a crash of the
@@ -215,7 +240,7 @@ func (s *Store) add(l *log, key Digest, value []byte, durable bool) error {
 // Get returns the value that was last put under key, or ErrNotFound. A
 // damaged record is not found. Keys that other processes have made durable
 // are found; a newer value that another process gave to a key which this store
-// already knows is seen at the next Open. The value is the caller's to change.
+// already knows is seen after Refresh. The value is the caller's to change.
 func (s *Store) Get(k Kind, key Digest) ([]byte, error) {
 	l, err := s.log(k)
 	if err != nil {
@@ -224,12 +249,41 @@ func (s *Store) Get(k Kind, key Digest) ([]byte, error) {
 	return l.get(key)
 }
 
+// Refresh takes in what other processes have made visible, with Flush or by
+// making it durable: of all values put under a key, Get then returns the last.
+func (s *Store) Refresh(k Kind) error {
+	l, err := s.anyLog(k)
+	if err != nil {
+		return err
+	}
+	if err := l.ready(); err != nil {
+		return err
+	}
+	_, err = l.refresh()
+	return err
+}
+
+// Flush makes what was put visible to other processes. It does not make it
+// durable: that is for Sync.
+func (s *Store) Flush(k Kind) error {
+	l, err := s.anyLog(k)
+	if err != nil {
+		return err
+	}
+	l.wmu.Lock()
+	defer l.wmu.Unlock()
+	if l.w == nil {
+		return nil
+	}
+	return l.flush(l.w)
+}
+
 // Sync makes everything put so far durable: blobs first, so that no record
 // outlives, in a crash, the blobs that it names.
 func (s *Store) Sync() error {
-	err := s.logs[blobs].durable()
+	err := s.logs[Blobs].durable()
 	for _, k := range kinds() {
-		if k != blobs {
+		if k != Blobs {
 			err = errors.Join(err, s.logs[k].durable())
 		}
 	}
@@ -238,9 +292,10 @@ func (s *Store) Sync() error {
 
 // Close is Sync, then lets the folder go. The store cannot be used any more.
 func (s *Store) Close() error {
-	err := s.logs[blobs].close()
+	s.claims.close()
+	err := s.logs[Blobs].close()
 	for _, k := range kinds() {
-		if k != blobs {
+		if k != Blobs {
 			err = errors.Join(err, s.logs[k].close())
 		}
 	}

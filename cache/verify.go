@@ -28,6 +28,7 @@ type Damage struct {
 	// Harmless says that nothing is lost: an index, which is made again from
 	// its segment, or a record of which there is a newer, whole one.
 	Harmless bool
+	Repaired bool // by Repair: it is there no more
 }
 
 // Verify reads every byte of the store and checks it. It changes nothing.
@@ -57,7 +58,7 @@ func (s *Store) Verify(ctx context.Context) (Report, error) {
 			}
 		}
 	}
-	return r, nil
+	return r, verifyCollections(filepath.Join(s.dir, formatDir), &r)
 }
 
 // verifySegment checks a segment and its sidecar.
@@ -165,7 +166,7 @@ func (l *log) flaw(sp *span) string {
 		return err.Error()
 	case sp.head.kind != l.kind:
 		return "it is of kind " + sp.head.kind.String()
-	case l.kind == blobs && Sum(v) != sp.head.key:
+	case l.kind == Blobs && Sum(v) != sp.head.key:
 		return "its content does not match its digest"
 	}
 	return ""
@@ -181,7 +182,7 @@ func (l *log) newer(key Digest, id uint64, off int64) bool {
 	if !ok || same {
 		return false
 	}
-	_, whole := l.has(key)
+	_, _, whole := l.has(key)
 	return whole
 }
 

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -90,7 +91,7 @@ func (l *log) writer() (*writer, error) {
 		return nil, ErrClosed
 	}
 	if l.env.readOnly {
-		return nil, fmt.Errorf("%w: %s", ErrReadOnly, l.dir)
+		return nil, readOnlyError(l.dir)
 	}
 	if l.w != nil && l.w.end() < l.env.segmentSize {
 		return l.w, nil
@@ -139,12 +140,24 @@ func (l *log) acquire() (*writer, error) {
 	return l.create()
 }
 
-// removeLeftovers removes the temporary files of processes that were killed.
+// removeLeftovers removes what processes that were killed left behind:
+// temporary files, and sidecars whose segments were removed. What is younger
+// than an hour may be in the making.
 func removeLeftovers(dir string) {
-	names, _ := filepath.Glob(filepath.Join(dir, "*"+tempExt))
-	for _, name := range names {
-		if fi, err := os.Stat(name); err == nil && time.Since(fi.ModTime()) > time.Hour {
-			_ = os.Remove(name)
+	names, _ := os.ReadDir(dir)
+	for _, n := range names {
+		path := filepath.Join(dir, n.Name())
+		switch filepath.Ext(path) {
+		case tempExt:
+		case sidecarExt:
+			if _, err := os.Stat(strings.TrimSuffix(path, sidecarExt) + segmentExt); !errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+		default:
+			continue
+		}
+		if fi, err := n.Info(); err == nil && time.Since(fi.ModTime()) > time.Hour {
+			_ = os.Remove(path)
 		}
 	}
 }
@@ -200,7 +213,7 @@ func (l *log) create() (*writer, error) {
 // hold locks the open segment and makes a writer of it; nil if it is not
 // free or cannot be read. refreshing is held.
 func (l *log) hold(f *os.File, id uint64) (*writer, error) {
-	unlock, ok, err := tryLock(f)
+	unlock, ok, err := lockSegment(f, filepath.Join(l.dir, segmentName(id)))
 	if err != nil || !ok {
 		return nil, err
 	}

@@ -16,6 +16,8 @@ import (
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/ext"
 	"github.com/hashicorp/hcl/v2"
+
+	"github.com/autosafe/autosafe/spec/schema"
 )
 
 // Bounds on an expression. Recursion is counted by the parser, in levels of
@@ -45,24 +47,63 @@ func newCELEnv(table *typeTable, variable string) (*cel.Env, error) {
 	)
 }
 
-// compileExpr compiles one expression. All its errors are reported, each at
-// its place in the recipe where that can be told.
-func compileExpr(src exprSource) (*Expr, hcl.Diagnostics) {
+// celEnvs keeps the environments of expressions over the same columns: to make
+// one takes longer than to check an expression in it. They serve one goroutine
+// at a time, as long as nothing is evaluated yet.
+type celEnvs map[celColumns]*celEnv
+
+// celColumns tells columns apart by where they stand.
+type celColumns struct {
+	first    *schema.Column
+	n        int
+	open     bool
+	variable string
+}
+
+type celEnv struct {
+	env   *cel.Env
+	table *typeTable
+}
+
+func (all celEnvs) get(src exprSource) (*celEnv, error) {
+	k := celColumns{n: len(src.Columns.List), open: src.Columns.Open, variable: src.Var}
+	if k.n > 0 {
+		k.first = &src.Columns.List[0]
+	}
+	if e := all[k]; e != nil {
+		e.table.misses, e.table.checked = nil, false
+		return e, nil
+	}
+	base, err := types.NewRegistry()
+	if err != nil {
+		return nil, err
+	}
+	e := &celEnv{table: newTypeTable(base, src.Columns)}
+	if e.env, err = newCELEnv(e.table, src.Var); err != nil {
+		return nil, err
+	}
+	all[k] = e
+	return e, nil
+}
+
+// compileExpr compiles one expression by itself.
+func compileExpr(src exprSource) (*Expr, hcl.Diagnostics) { return celEnvs{}.compile(src) }
+
+// compile compiles one expression. All its errors are reported, each at its
+// place in the recipe where that can be told.
+func (all celEnvs) compile(src exprSource) (*Expr, hcl.Diagnostics) {
 	report := newExprReport(src)
 	if len(src.Text) > maxExprBytes {
 		report.add(summaryInvalid, fmt.Sprintf("The expression is %d bytes long; at most %d are allowed. "+
 			"Move what it computes into a component.", len(src.Text), maxExprBytes), 0, len(src.Text))
 		return nil, report.diags
 	}
-	base, err := types.NewRegistry()
+	e, err := all.get(src)
 	if err != nil {
 		return nil, report.internal(err)
 	}
-	table := newTypeTable(base, src.Columns)
-	env, err := newCELEnv(table, src.Var)
-	if err != nil {
-		return nil, report.internal(err)
-	}
+	env, table := e.env, e.table
+	defer func() { table.checked = true }()
 	report.env, report.table = env, table
 	parsed, issues := env.Parse(src.Text)
 	if issues.Err() != nil {
@@ -79,11 +120,13 @@ func compileExpr(src exprSource) (*Expr, hcl.Diagnostics) {
 	if report.diags.HasErrors() {
 		return nil, report.diags
 	}
-	e, err := newExpr(src, env, table, checked)
-	if err != nil {
-		return nil, report.internal(err)
+	expr := newExpr(src, env, table, checked)
+	if hasConstantCall(checked.NativeRep().Expr()) { // it is called as the program is made
+		if _, err := expr.program(); err != nil {
+			return nil, report.internal(err)
+		}
 	}
-	return e, nil
+	return expr, nil
 }
 
 // labelSharedError gives CEL's one shared "no such overload" error a node that
@@ -92,12 +135,22 @@ func compileExpr(src exprSource) (*Expr, hcl.Diagnostics) {
 // a place in another expression.
 var labelSharedError = sync.OnceFunc(func() { types.LabelErrNode(-1, types.NoSuchOverloadErr()) })
 
-func newExpr(src exprSource, env *cel.Env, table *typeTable, checked *cel.Ast) (*Expr, error) {
-	labelSharedError()
-	table.checked = true
+// newExpr makes an expression of one that was checked. What evaluates it is
+// made when it is first evaluated, which takes longer than the check.
+func newExpr(src exprSource, env *cel.Env, table *typeTable, checked *cel.Ast) *Expr {
 	e := &Expr{text: src.Text, variable: src.Var, row: table.row, ast: checked}
 	root := checked.NativeRep().Expr()
 	e.columns, e.all = usedColumns(root, src.Var)
+	e.needs = needsOf(root, src.Var)
+	if hasLoop(root) {
+		e.deadline = &deadline{}
+	}
+	e.program = sync.OnceValues(func() (cel.Program, error) { return newProgram(env, checked, e.deadline != nil) })
+	return e
+}
+
+func newProgram(env *cel.Env, checked *cel.Ast, loops bool) (cel.Program, error) {
+	labelSharedError()
 	guards, err := newGuards(env)
 	if err != nil {
 		return nil, err
@@ -106,16 +159,14 @@ func newExpr(src exprSource, env *cel.Env, table *typeTable, checked *cel.Ast) (
 		cel.EvalOptions(cel.OptOptimize),
 		cel.CustomDecoratorV2(guards.decorate),
 	}
-	if hasLoop(root) {
-		e.deadline = &deadline{}
+	if loops {
 		opts = append(opts, cel.InterruptCheckFrequency(interruptEvery))
 		cost, err := env.EstimateCost(checked, assumedSizes{})
 		if err != nil || cost.Max > cheapEnough {
 			opts = append(opts, cel.CostLimit(costLimit))
 		}
 	}
-	e.program, err = env.Program(checked, opts...)
-	return e, err
+	return env.Program(checked, opts...)
 }
 
 // An expression without a loop is linear in its text and its columns, and the
@@ -175,6 +226,24 @@ func hasLoop(e ast.Expr) bool {
 	found := false
 	ast.PostOrderVisit(e, ast.NewExprVisitor(func(e ast.Expr) {
 		found = found || e.Kind() == ast.ComprehensionKind
+	}))
+	return found
+}
+
+// hasConstantCall says whether an expression calls a function with nothing but
+// literals, such as int('1').
+func hasConstantCall(e ast.Expr) bool {
+	found := false
+	ast.PostOrderVisit(e, ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() != ast.CallKind {
+			return
+		}
+		call := e.AsCall()
+		constant := !call.IsMemberFunction() || call.Target().Kind() == ast.LiteralKind
+		for _, arg := range call.Args() {
+			constant = constant && arg.Kind() == ast.LiteralKind
+		}
+		found = found || constant
 	}))
 	return found
 }

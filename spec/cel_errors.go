@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common"
@@ -224,35 +225,41 @@ func parseDetail(message string) string {
 }
 
 var (
-	undeclaredPattern = regexp.MustCompile(`^undeclared reference to '(.*)' \(in container '.*'\)$`)
-	undefinedPattern  = regexp.MustCompile(`^undefined field '(.*)'$`)
-	overloadPattern   = regexp.MustCompile(`^found no matching overload for '(.*)' applied to '(.*)'$`)
-	selectPattern     = regexp.MustCompile(`^type '(.*)' does not support field selection$`)
-	rangePattern      = regexp.MustCompile(`^expression of type '(.*)' cannot be range of a comprehension`)
-	mismatchPattern   = regexp.MustCompile(`^expected type '(.*)' but found '(.*)'$`)
-	anyPattern        = regexp.MustCompile(`\b(dyn|any)\b`)
-	objectPattern     = regexp.MustCompile(objectMark + `(row|\d+)`)
+	undeclaredPattern = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^undeclared reference to '(.*)' \(in container '.*'\)$`)
+	})
+	undefinedPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^undefined field '(.*)'$`) })
+	overloadPattern  = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^found no matching overload for '(.*)' applied to '(.*)'$`)
+	})
+	selectPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^type '(.*)' does not support field selection$`) })
+	rangePattern  = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^expression of type '(.*)' cannot be range of a comprehension`)
+	})
+	mismatchPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^expected type '(.*)' but found '(.*)'$`) })
+	anyPattern      = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\b(dyn|any)\b`) })
+	objectPattern   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(objectMark + `(row|\d+)`) })
 )
 
 // check reports what the type checker found. Its errors come in the order of
 // its look-ups, which misses rests on.
 func (r *exprReport) check(issues *cel.Issues) {
 	for _, e := range issues.Errors() {
-		if m := undefinedPattern.FindStringSubmatch(e.Message); m != nil {
+		if m := undefinedPattern().FindStringSubmatch(e.Message); m != nil {
 			r.unknownField(m[1], e)
-		} else if m := undeclaredPattern.FindStringSubmatch(e.Message); m != nil {
+		} else if m := undeclaredPattern().FindStringSubmatch(e.Message); m != nil {
 			r.undeclared(m[1], e)
-		} else if m := overloadPattern.FindStringSubmatch(e.Message); m != nil {
+		} else if m := overloadPattern().FindStringSubmatch(e.Message); m != nil {
 			r.addAt(summaryWrongType, overloadDetail(m[1], m[2]), e)
-		} else if m := selectPattern.FindStringSubmatch(e.Message); m != nil {
+		} else if m := selectPattern().FindStringSubmatch(e.Message); m != nil {
 			r.addAt(summaryWrongType, fmt.Sprintf("What stands before the dot is %s, which has no fields.%s",
 				withArticle(plainTypes(m[1])), listHint(m[1])), e)
-		} else if m := rangePattern.FindStringSubmatch(e.Message); m != nil {
+		} else if m := rangePattern().FindStringSubmatch(e.Message); m != nil {
 			r.addAt(summaryWrongType, fmt.Sprintf("This goes over the elements of a list or the keys of a map, "+
 				"but stands after %s.", withArticle(plainTypes(m[1]))), e)
 		} else if e.Message == "invalid matches argument" {
 			r.addAt(summaryInvalid, "This is not a valid regular expression (RE2 syntax).", e)
-		} else if m := mismatchPattern.FindStringSubmatch(e.Message); m != nil {
+		} else if m := mismatchPattern().FindStringSubmatch(e.Message); m != nil {
 			r.addAt(summaryWrongType, fmt.Sprintf("This must be of type %s, but it is of type %s.",
 				plainTypes(m[1]), plainTypes(m[2])), e)
 		} else {
@@ -373,8 +380,8 @@ func overloadDetail(function, applied string) string {
 // plainTypes writes types as a recipe's author knows them.
 func plainTypes(s string) string {
 	s = strings.ReplaceAll(s, objectMark+"row", "row")
-	s = objectPattern.ReplaceAllString(s, "object")
-	s = anyPattern.ReplaceAllString(strings.ReplaceAll(s, "null_type", "null"), "any")
+	s = objectPattern().ReplaceAllString(s, "object")
+	s = anyPattern().ReplaceAllString(strings.ReplaceAll(s, "null_type", "null"), "any")
 	if len(s) > 200 {
 		s = short(s) // lists of lists of lists
 	}

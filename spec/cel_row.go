@@ -28,19 +28,28 @@ func Decode(row RowView) *DecodedRow { return &DecodedRow{RowView: row} }
 
 type decodedColumn struct {
 	name  string
-	value any // nil if absent or null
+	need  *need // what of it was decoded
+	value any   // nil if absent or null
 	err   error
 }
 
-func (d *DecodedRow) decode(name string) (any, error) {
+// decode gives a column, or as much of it as is needed.
+func (d *DecodedRow) decode(name string, n *need) (any, error) {
 	for i := range d.columns {
-		if d.columns[i].name == name {
-			return d.columns[i].value, d.columns[i].err
+		if c := &d.columns[i]; c.name == name && (c.need == nil || c.need == n) {
+			return c.value, c.err
 		}
 	}
-	v, err := decodeColumn(d.RowView, name)
-	d.columns = append(d.columns, decodedColumn{name, v, err})
-	return v, err
+	b, ok := d.Column(name)
+	if len(b) > 0 && b[0] != '{' && b[0] != '[' {
+		n = nil // there are no parts
+	}
+	c := decodedColumn{name: name, need: n}
+	if ok {
+		c.value, c.err = decodeNeeded(b, n)
+	}
+	d.columns = append(d.columns, c)
+	return c.value, c.err
 }
 
 // Names returns the names of the columns, if the row below knows them.
@@ -54,20 +63,13 @@ func rowNames(row RowView) []string {
 	return nil
 }
 
-func decodeColumn(row RowView, name string) (any, error) {
-	b, ok := row.Column(name)
-	if !ok {
-		return nil, nil
-	}
-	return decodeJSON(b)
-}
-
 // rowValue is the value of the variable that an expression reads, and the
 // activation that holds it.
 type rowValue struct {
 	typ      *objectType
 	variable string
 	row      *DecodedRow
+	needs    map[string]*need
 }
 
 var (
@@ -89,7 +91,7 @@ func (r *rowValue) Parent() cel.Activation { return nil }
 
 // column reads a column as its declared type.
 func (r *rowValue) column(f *objectField) (v any, set bool, err error) {
-	raw, err := r.row.decode(f.name)
+	raw, err := r.row.decode(f.name, r.needs[f.name])
 	if err == nil {
 		v, err = adapt(raw, f.typ)
 	}
@@ -146,7 +148,7 @@ func (r *rowValue) native() (map[string]any, error) {
 	}
 	out := make(map[string]any, len(names))
 	for _, name := range names {
-		v, err := r.row.decode(name)
+		v, err := r.row.decode(name, nil)
 		if err != nil {
 			return nil, rowErrorf("column %q: %v", name, err)
 		}

@@ -2,7 +2,9 @@ package spec
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
@@ -58,16 +60,43 @@ func adapt(v any, t *valueType) (any, error) {
 		}
 	case mapValue:
 		if fields, ok := v.(map[string]any); ok {
-			return types.NewStringInterfaceMap(elementAdapter{t.elem}, fields), nil
+			return newSortedMap(t.elem, fields), nil
 		}
 	case objectValue:
 		if fields, ok := v.(map[string]any); ok {
 			return &objectVal{t.object, fields}, nil
 		}
 	default:
-		return v, nil
+		return adaptAny(v, t), nil
 	}
 	return nil, rowErrorf("it is declared as %s, but the row has %s there", t.describe(), describeJSON(v))
+}
+
+// adaptAny is adapt for a value that may be of any type; t is that type.
+func adaptAny(v any, t *valueType) any {
+	switch v := v.(type) {
+	case map[string]any:
+		return newSortedMap(t, v)
+	case []any:
+		return types.NewDynamicList(elementAdapter{t}, v)
+	}
+	return v
+}
+
+// sortedMap is a map that loops go through in order of its keys. CEL leaves
+// the order open; in Go it would differ from run to run, and so would rows.
+type sortedMap struct {
+	traits.Mapper
+	fields map[string]any
+}
+
+func newSortedMap(elem *valueType, fields map[string]any) sortedMap {
+	return sortedMap{types.NewStringInterfaceMap(elementAdapter{elem}, fields), fields}
+}
+
+// Iterator implements traits.Iterable.
+func (m sortedMap) Iterator() traits.Iterator {
+	return types.NewStringList(types.DefaultTypeAdapter, slices.Sorted(maps.Keys(m.fields))).Iterator()
 }
 
 func zeroOf(t *valueType) any {

@@ -19,7 +19,11 @@ func (d *decoder) check() hcl.Diagnostics {
 			if inst.step == nil {
 				continue
 			}
-			moreDiags := d.checkStep(inst.step, inst.value)
+			known := d.checks.recall(inst.step, inst.value)
+			moreDiags := d.checkStep(inst.step, inst.value, known)
+			if len(moreDiags) == 0 && !known {
+				d.checks.note(inst.step)
+			}
 			diags = append(diags, moreDiags...)
 			if moreDiags.HasErrors() {
 				// What follows is not to be blamed for columns that are
@@ -31,7 +35,13 @@ func (d *decoder) check() hcl.Diagnostics {
 	return diags
 }
 
-func (d *decoder) checkStep(step *Step, v *blockValue) hcl.Diagnostics {
+// checkStep checks one step. Of one that is known to be good only what its
+// rows look like is worked out.
+func (d *decoder) checkStep(step *Step, v *blockValue, known bool) hcl.Diagnostics {
+	compile := compiler(d.envs.compile)
+	if known {
+		compile = compileLater
+	}
 	in := unionColumns(step.Inputs)
 	if len(step.Inputs) == 0 {
 		in = Columns{List: []schema.Column{}}
@@ -39,13 +49,13 @@ func (d *decoder) checkStep(step *Step, v *blockValue) hcl.Diagnostics {
 	switch step.Kind {
 	case DistillStep:
 		step.Columns = in
-		return compileDistill(step, v)
+		return compileDistill(step, v, compile)
 	case DatasetStep:
 		step.Columns = in
-		diags := compileDataset(step, v)
+		diags := compileDataset(step, v, compile)
 		for _, out := range step.Dataset.Outputs {
 			diags = append(diags, out.checkColumns(step)...)
-			diags = append(diags, d.checkRole(&out.Role, in)...)
+			diags = append(diags, d.checkRole(&out.Role, in, known)...)
 		}
 		return diags
 	}
@@ -53,7 +63,7 @@ func (d *decoder) checkStep(step *Step, v *blockValue) hcl.Diagnostics {
 	if diag := checkBlockColumn(step, in, v); diag != nil {
 		diags = append(diags, diag)
 	}
-	diags = append(diags, d.checkRole(step.Role, in)...)
+	diags = append(diags, d.checkRole(step.Role, in, known)...)
 	step.Columns = outColumns(in, step.Role)
 	return diags
 }
@@ -66,14 +76,17 @@ func (o *OutputBody) checkColumns(step *Step) hcl.Diagnostics {
 
 // checkRole checks templates and mappings, works out which columns the
 // component reads, and has it look at its configuration.
-func (d *decoder) checkRole(b *RoleBody, in Columns) hcl.Diagnostics {
+func (d *decoder) checkRole(b *RoleBody, in Columns, known bool) hcl.Diagnostics {
+	if known {
+		return b.compileRowMap(compileLater)
+	}
 	reads := map[string]bool{}
 	b.ReadsAll = b.Component.ReadsAll
 	for _, col := range b.Component.Reads {
 		reads[col.Name] = true
 	}
 	diags := b.checkTemplates(b.value, in, reads)
-	diags = append(diags, b.compileRowMap()...)
+	diags = append(diags, b.compileRowMap(d.envs.compile)...)
 	if !b.ReadsAll {
 		b.Reads = sortedKeys(reads)
 	}
@@ -115,7 +128,7 @@ func (b *RoleBody) checkTemplates(v *blockValue, in Columns, reads map[string]bo
 
 // compileRowMap compiles the mapping of a source, whose expressions see the
 // raw record.
-func (b *RoleBody) compileRowMap() hcl.Diagnostics {
+func (b *RoleBody) compileRowMap(compile compiler) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, a := range b.Component.Config.Attributes {
 		if a.Kind != schema.RowMap {
@@ -131,7 +144,7 @@ func (b *RoleBody) compileRowMap() hcl.Diagnostics {
 				diags = append(diags, problemAt(at.Range(), "Unsuitable value", "The column %q has no expression.", key.AsString()))
 				continue
 			}
-			expr, moreDiags := compileExpr(exprSource{Text: text.AsString(), Node: at, Columns: Columns{Open: true}, Var: "record", Want: wantAny})
+			expr, moreDiags := compile(exprSource{Text: text.AsString(), Node: at, Columns: Columns{Open: true}, Var: "record", Want: wantAny})
 			diags = append(diags, moreDiags...)
 			b.RowMap = append(b.RowMap, RowMapping{Column: key.AsString(), Expr: expr})
 		}

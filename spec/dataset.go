@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -97,7 +98,7 @@ func (d *decoder) readOutput(v *blockValue, addr string) (*OutputBody, hcl.Diagn
 }
 
 // splitName is what a split can be called: it becomes part of file names.
-var splitName = regexp.MustCompile(`^[a-z0-9_-]+$`)
+var splitName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9_-]+$`) })
 
 func readSplit(v *blockValue) (*Split, hcl.Diagnostics) {
 	s := &Split{}
@@ -120,7 +121,7 @@ func readSplit(v *blockValue) (*Split, hcl.Diagnostics) {
 		if !share.IsNull() {
 			f, _ = share.AsBigFloat().Float64()
 		}
-		if !splitName.MatchString(name) {
+		if !splitName().MatchString(name) {
 			diags = append(diags, problemAt(at, "Invalid split", "%q cannot name a split: use lower-case letters, digits, - and _.", name))
 		}
 		if f <= 0 || f > 1 {
@@ -174,13 +175,13 @@ func overlap(a, b string) bool {
 }
 
 // compileDataset compiles the split's expression.
-func compileDataset(step *Step, v *blockValue) hcl.Diagnostics {
+func compileDataset(step *Step, v *blockValue, compile compiler) hcl.Diagnostics {
 	if step.Dataset.Split == nil {
 		return nil
 	}
 	for _, nested := range v.nested {
 		if nested.typ == "split" {
-			by, diags := compileAttribute(nested, "by", step.Columns, wantString)
+			by, diags := compileAttribute(nested, "by", step.Columns, wantString, compile)
 			step.Dataset.Split.By = by
 			if nested.attrs["by"] == nil {
 				for _, d := range diags {

@@ -25,6 +25,10 @@ type Options struct {
 	Environ  []string // "NAME=value", for env() and AUTOSAFE_VAR_name
 	Registry Registry
 	Version  string // of autosafe; "" and "dev" suit every recipe
+	// Checked is Recipe.Checked of an earlier Decode of this recipe by the
+	// same program, if there is one: what was checked then is not checked
+	// again. It may be out of date or damaged.
+	Checked []byte
 }
 
 // Registry knows the components that a recipe can use.
@@ -71,6 +75,9 @@ type decoder struct {
 	env     environ
 	secrets secrets
 
+	checks *checks
+	envs   celEnvs
+
 	functions, lenient map[string]function.Function
 
 	vars        map[string]*variable
@@ -90,10 +97,13 @@ func newDecoder(s *Source, opts Options) *decoder {
 		opts.Registry = noComponents{}
 	}
 	found := secrets{}
+	s.found, s.texts = found, map[string]string{}
 	return &decoder{
 		src: s, opts: opts, env: env, secrets: found,
-		functions:   functions(s.Dir, env, false, found),
-		lenient:     functions(s.Dir, env, true, found),
+		checks:      newChecks(opts.Checked),
+		envs:        celEnvs{},
+		functions:   functions(s.Dir, env, false, found, s.texts),
+		lenient:     functions(s.Dir, env, true, found, s.texts),
 		vars:        map[string]*variable{},
 		locals:      map[string]*hcl.Attribute{},
 		localValues: map[string]cty.Value{},
@@ -319,7 +329,7 @@ func (d *decoder) shape(b *block, hb *hcl.Block) (schema.Block, hcl.Diagnostics)
 
 // recipe puts the result together.
 func (d *decoder) recipe() *Recipe {
-	r := &Recipe{Dir: d.src.Dir, Variables: d.variableValues()}
+	r := &Recipe{Dir: d.src.Dir, Variables: d.variableValues(), Checked: d.checks.encode(d.opts.Checked)}
 	for _, b := range d.order {
 		for _, inst := range b.instances {
 			if inst.step != nil {

@@ -78,15 +78,15 @@ func (op *Op) read(v *blockValue) hcl.Diagnostics {
 }
 
 // compileDistill compiles the expressions of a distill step.
-func compileDistill(step *Step, v *blockValue) hcl.Diagnostics {
+func compileDistill(step *Step, v *blockValue, compile compiler) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for i, op := range step.Distill {
 		nested := v.nested[i]
 		var moreDiags hcl.Diagnostics
 		if op.Kind == OpFilter {
-			op.Keep, moreDiags = compileAttribute(nested, "keep", step.Columns, wantBool)
+			op.Keep, moreDiags = compileAttribute(nested, "keep", step.Columns, wantBool, compile)
 		} else {
-			op.By, moreDiags = compileAttribute(nested, "by", step.Columns, wantString)
+			op.By, moreDiags = compileAttribute(nested, "by", step.Columns, wantString, compile)
 		}
 		diags = append(diags, moreDiags...)
 	}
@@ -94,9 +94,9 @@ func compileDistill(step *Step, v *blockValue) hcl.Diagnostics {
 }
 
 // compileAttribute compiles the CEL expression in an attribute; nil if unset.
-func compileAttribute(v *blockValue, name string, columns Columns, want exprType) (*Expr, hcl.Diagnostics) {
+func compileAttribute(v *blockValue, name string, columns Columns, want exprType, compile compiler) (*Expr, hcl.Diagnostics) {
 	if _, ok := v.known(name); !ok {
 		return nil, nil
 	}
-	return compileExpr(exprSource{Text: v.text(name), Node: v.expr(name), Columns: columns, Var: "row", Want: want})
+	return compile(exprSource{Text: v.text(name), Node: v.expr(name), Columns: columns, Var: "row", Want: want})
 }

@@ -27,9 +27,11 @@ type Expr struct {
 	row      *objectType
 	columns  []string
 	all      bool
-	program  cel.Program
+	needs    map[string]*need // of the columns; what is missing is needed whole
+	program  func() (cel.Program, error)
 	ast      *cel.Ast
 	deadline *deadline // nil: the expression has no loop
+	later    *later    // set: nothing else but the text is yet
 }
 
 // exprType is what an expression must yield.
@@ -64,7 +66,13 @@ func (e *Expr) Text() string { return e.text }
 
 // Columns returns the columns that the expression may read, sorted; all says
 // that it reads the row as a whole.
-func (e *Expr) Columns() (names []string, all bool) { return slices.Clone(e.columns), e.all }
+func (e *Expr) Columns() (names []string, all bool) {
+	e, err := e.compiled()
+	if err != nil { // whoever evaluates it is told
+		return nil, true
+	}
+	return slices.Clone(e.columns), e.all
+}
 
 // Eval returns the value for a row as encoding/json would decode it, save that
 // numbers are int64, uint64 or float64. Its errors name the column where it
@@ -125,17 +133,24 @@ func (e *Expr) json(v any) ([]byte, error) {
 }
 
 func (e *Expr) eval(row RowView) (ref.Val, error) {
+	e, err := e.compiled()
+	if err != nil {
+		return nil, err
+	}
 	decoded, ok := row.(*DecodedRow)
 	if !ok {
 		decoded = Decode(row)
 	}
-	input := &rowValue{typ: e.row, variable: e.variable, row: decoded}
+	input := &rowValue{typ: e.row, variable: e.variable, row: decoded, needs: e.needs}
+	program, err := e.program()
+	if err != nil {
+		return nil, fmt.Errorf("expression %q: %w", short(e.text), err)
+	}
 	var v ref.Val
-	var err error
 	if e.deadline == nil {
-		v, _, err = e.program.Eval(input)
+		v, _, err = program.Eval(input)
 	} else {
-		v, _, err = e.program.ContextEval(e.deadline.context(), input)
+		v, _, err = program.ContextEval(e.deadline.context(), input)
 	}
 	if err != nil {
 		return nil, e.explain(err)

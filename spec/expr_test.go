@@ -537,6 +537,15 @@ func benchmarkRow() testRow {
 	}
 }
 
+// TestConstantCalls: what fails whatever the row is a fault of the recipe.
+func TestConstantCalls(t *testing.T) {
+	for text, ok := range map[string]bool{"int('x') == 1": false, "int('1') == 1": true, "row.name == string(5)": true} {
+		if _, err := CompileExpr(text, testColumns()); (err == nil) != ok {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 func BenchmarkEval(b *testing.B) {
 	for name, text := range map[string]string{
 		"string":   "row.scenario_class == 'N-N'",

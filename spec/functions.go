@@ -42,11 +42,12 @@ func newEnviron(list []string) environ {
 // functions are what HCL expressions may call. With lenient, a missing
 // environment variable is an unknown value and not an error: blocks that no
 // enabled step uses are checked that way.
-// found is told the sensitive values that come out of it.
-func functions(dir string, env environ, lenient bool, found secrets) map[string]function.Function {
+// found is told the sensitive values that come out of it, and texts what was
+// read from which file.
+func functions(dir string, env environ, lenient bool, found secrets, texts map[string]string) map[string]function.Function {
 	return map[string]function.Function{
 		"env":        envFunc(env, lenient, found),
-		"file":       fileFunc(dir),
+		"file":       fileFunc(dir, texts),
 		"fileexists": fileExistsFunc(dir),
 		"sha256":     sha256Func(),
 		"length":     lengthFunc(),
@@ -122,7 +123,7 @@ func secretName(name string) bool {
 // fileFunc is file(path): the text of a file. A relative path starts at the
 // recipe's folder and may leave it through "..", and an absolute path is
 // allowed: what counts for keys is the text, not where it was.
-func fileFunc(dir string) function.Function {
+func fileFunc(dir string, texts map[string]string) function.Function {
 	return function.New(&function.Spec{
 		Params: []function.Parameter{{Name: "path", Type: cty.String}},
 		Type:   function.StaticReturnType(cty.String),
@@ -137,6 +138,7 @@ func fileFunc(dir string) function.Function {
 				return cty.NilVal, &callError{"Unreadable file", fmt.Sprintf(
 					"The file %q is not text in UTF-8. Save it in UTF-8.", path)}
 			}
+			texts[resolvePath(dir, path)] = string(src)
 			return cty.StringVal(string(src)), nil
 		},
 	})

@@ -21,8 +21,27 @@ func checkNesting(filename string, src []byte) *hcl.Diagnostic {
 	if strings.HasSuffix(filename, ".json") {
 		return checkJSONNesting(filename, src)
 	}
+	if fewOpenings(src) {
+		return nil
+	}
 	tokens, _ := hclsyntax.LexConfig(src, filename, hcl.InitialPos)
 	return nestingOf(tokens)
+}
+
+// fewOpenings says that a file is within the bounds however it reads: it has
+// no room for more. Most recipes need not be looked at twice.
+func fewOpenings(src []byte) bool {
+	if len(src) > maxOperators {
+		return false
+	}
+	openings := 0
+	for _, c := range src {
+		switch c {
+		case '{', '[', '(', '"', '<': // a heredoc opens with the last
+			openings++
+		}
+	}
+	return openings <= maxNesting
 }
 
 func nestingOf(tokens hclsyntax.Tokens) *hcl.Diagnostic {

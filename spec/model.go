@@ -138,7 +138,7 @@ func checkModelName(b *block, m *Model) hcl.Diagnostics {
 func (d *decoder) readModel(b *block, ctx *hcl.EvalContext) (*Model, *block, hcl.Diagnostics) {
 	v, diags := d.evaluate(b.node, ctx)
 	m := &Model{
-		Name: b.name(), ID: v.text("name"), ReasoningEffort: v.text("reasoning_effort"),
+		Name: b.name(), Range: b.node.head, ID: v.text("name"), ReasoningEffort: v.text("reasoning_effort"),
 		Temperature: v.float("temperature"), TopP: v.float("top_p"),
 		FrequencyPen: v.float("frequency_penalty"), PresencePen: v.float("presence_penalty"),
 		Structured: Structured(v.text("structured")),

@@ -34,6 +34,9 @@ type Source struct {
 
 	names    []string // of the recipe's files, in order
 	versions []versionConstraint
+
+	found secrets           // by Decode
+	texts map[string]string // that file() has read, by path
 }
 
 // PluginRequirement is one entry of required_plugins.

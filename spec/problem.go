@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -63,15 +64,15 @@ func literalString(name string, expr hcl.Expression) (string, hcl.Diagnostics) {
 	return v.AsString(), nil
 }
 
-var unknownFunction = regexp.MustCompile(`^There is no function named "([^"]*)"`)
+var unknownFunction = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^There is no function named "([^"]*)"`) })
 
 // tidy puts the problems of a phase in the order of the source, drops repeats
 // (each instance of a for_each block may find the same one), and gives
 // problems found by functions their own summary.
 func tidy(diags hcl.Diagnostics) hcl.Diagnostics {
 	for _, d := range diags {
-		if m := unknownFunction.FindStringSubmatch(d.Detail); m != nil {
-			known := sortedKeys(functions("", nil, false, nil))
+		if m := unknownFunction().FindStringSubmatch(d.Detail); m != nil {
+			known := sortedKeys(functions("", nil, false, nil, nil))
 			d.Detail = fmt.Sprintf("There is no function %q.%s Functions: %s.", m[1], suggest(m[1], known), listed(known))
 		}
 		extra, ok := hcl.DiagnosticExtra[hclsyntax.FunctionCallDiagExtra](d)

@@ -31,6 +31,10 @@ type Recipe struct {
 	// Variables are the input variables' values as JSON, sensitive ones left
 	// out, for the record of a build.
 	Variables map[string]string
+	// Checked notes which steps were found good, for Options.Checked. It
+	// differs from what was given there only where steps were checked anew or
+	// are gone.
+	Checked []byte
 }
 
 // StepKind tells what runs a step.
@@ -131,6 +135,7 @@ type RowMapping struct {
 type Model struct {
 	Name     string // label; in no key
 	Provider *Provider
+	Range    hcl.Range `json:"-"` // of the block's head
 
 	ID              string // the endpoint's name for the model
 	Temperature     *float64

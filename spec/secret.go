@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -117,11 +118,11 @@ func written(secret string) []string {
 
 // literalSecret finds a key that is written out in a recipe, for when the
 // recipe cannot be parsed.
-var literalSecret = regexp.MustCompile(`(?i)(api_key|authorization)"?\s*[:=]\s*"[^"$]`)
+var literalSecret = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)(api_key|authorization)"?\s*[:=]\s*"[^"$]`) })
 
 func hideLiteralSecrets(diags hcl.Diagnostics, files map[string]*hcl.File) {
 	for _, d := range diags {
-		hideSource(d, files, literalSecret.Match)
+		hideSource(d, files, literalSecret().Match)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"text/template/parse"
 
 	"github.com/hashicorp/hcl/v2"
@@ -99,11 +100,11 @@ func (c *templateCheck) report(summary, detail string, start, end int) {
 	c.diags = append(c.diags, d)
 }
 
-var parseErrorPattern = regexp.MustCompile(`(?s)^template: (.*?):(\d+): (.*)$`)
+var parseErrorPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?s)^template: (.*?):(\d+): (.*)$`) })
 
 func (c *templateCheck) syntax(name string, err error) {
 	text := strings.Replace(err.Error(), "template: "+name+":", "template: :", 1)
-	m := parseErrorPattern.FindStringSubmatch(text)
+	m := parseErrorPattern().FindStringSubmatch(text)
 	if m == nil {
 		c.report(summaryTemplate, sentence(short(text)), 0, len(c.text))
 		return

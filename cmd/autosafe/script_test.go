@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 			noteProcess()
 		}
 		main()
-	}})
+	}, pluginName: servePlugin})
 }
 
 // startsName is a file beside the binary that gets a byte for each plugin
@@ -70,6 +70,9 @@ func TestScripts(t *testing.T) {
 			"replace":   cmdReplace,
 			"normalise": cmdNormalise,
 			"harmless":  cmdHarmless,
+			"flip":      cmdFlip,
+			"nowhere":   cmdNowhere,
+			"plugin":    cmdPlugin,
 		},
 	})
 }
@@ -415,17 +418,18 @@ func lookUp(v any, path string) any {
 	return v
 }
 
-// replace OLD NEW FILE replaces every OLD, which must be there. \n in NEW is
-// a new line.
+// replace OLD NEW FILE replaces every OLD, which must be there. \n is a new
+// line.
 func cmdReplace(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: replace OLD NEW FILE")
 	}
 	text := ts.ReadFile(args[2])
-	if !strings.Contains(text, args[0]) {
-		ts.Fatalf("%s does not hold %q", args[2], args[0])
+	before, after := strings.ReplaceAll(args[0], `\n`, "\n"), strings.ReplaceAll(args[1], `\n`, "\n")
+	if !strings.Contains(text, before) {
+		ts.Fatalf("%s does not hold %q", args[2], before)
 	}
-	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(strings.ReplaceAll(text, args[0], strings.ReplaceAll(args[1], `\n`, "\n"))), 0o666))
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(strings.ReplaceAll(text, before, after)), 0o666))
 }
 
 // normalise makes what differs from run to run in standard output the same:

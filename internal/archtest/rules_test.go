@@ -42,26 +42,29 @@ func rules() []rule {
 	return []rule{
 		{"cmd/autosafe", []string{"cmd/autosafe/internal/cli"}, nil},
 		{"cmd/autosafe/internal/cli", []string{"cmd/autosafe/internal/view", "internal", "plugins/builtin", "plugins/sdk", "spec", "cache"}, []string{hcl}},
-		{"cmd/autosafe/internal/view", []string{"internal/engine", "internal/row", "spec"}, []string{hcl, edits, xTerm, xText}},
+		{"cmd/autosafe/internal/view", []string{"internal/engine", "internal/provenance", "internal/row", "spec"}, []string{hcl, edits, xTerm, xText}},
 
 		{"internal/archtest", nil, nil},
+		{"internal/bench", []string{"internal/llm/llmtest"}, nil},
 		{"internal/doctest", nil, nil},
 		{"internal/e2e", nil, nil},
 		{"internal/key", nil, nil},
-		{"internal/row", nil, nil},
+		{"internal/row", []string{"spec/jsontext"}, nil},
 		{"internal/engine", []string{"internal/key", "internal/row", "spec", "cache"}, nil},
 		{"internal/llm", []string{"internal/key", "internal/llm/offline", "spec"}, []string{openAI, jsonSchema, xRate}},
 		{"internal/llm/offline", nil, nil},
 		{"internal/llm/llmtest", nil, nil},
-		{"internal/pluginhost", []string{"internal/engine", "internal/llm", "plugins/sdk", "spec", "cache"}, []string{goPlugin, hclog, grpc, protobuf, hcl, cty, goVersion}},
+		{"internal/provenance", []string{"internal/engine", "internal/key", "internal/llm", "internal/row", "spec", "cache"}, nil},
+		{"internal/pluginhost", []string{"internal/engine", "internal/llm", "internal/row", "plugins/sdk", "spec", "cache"}, []string{goPlugin, hclog, grpc, protobuf, hcl, cty, goVersion}},
 
-		{"plugins/builtin", []string{"plugins/builtin", "plugins/sdk", "spec/ots", "spec/schema"}, nil},
+		{"plugins/builtin", []string{"plugins/builtin", "plugins/sdk", "spec/jsontext", "spec/ots", "spec/schema"}, nil},
 		{"plugins/builtin/parquet", []string{"plugins/builtin", "plugins/sdk", "spec/ots", "spec/schema"}, []string{parquet}},
 		{"plugins/sdk", []string{"plugins/sdk", "spec/ots", "spec/schema"}, []string{goPlugin, hclog, grpc, protobuf, cty}},
 
-		{"spec", []string{"spec/schema", "spec/ots"}, []string{hcl, cty, cel, edits, goVersion}},
+		{"spec", []string{"spec/schema", "spec/ots", "spec/jsontext"}, []string{hcl, cty, cel, edits, goVersion}},
 		{"spec/schema", nil, []string{cty}},
 		{"spec/ots", nil, []string{cty}},
+		{"spec/jsontext", nil, nil},
 		{"cache", nil, []string{compress}},
 	}
 }

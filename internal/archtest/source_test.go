@@ -118,8 +118,9 @@ func length(files *token.FileSet, f *ast.FuncDecl) int {
 }
 
 // fixed says whether a package-level variable is a constant in all but name:
-// an assertion, an error, a pattern, an array of literals, an embedded file,
-// or something made once.
+// an assertion, an error, an array of literals, an embedded file, or something
+// made once. A pattern is made when it is first needed, with sync.OnceValue:
+// compiling all of them takes longer than reading a recipe.
 func fixed(v *ast.ValueSpec, doc *ast.CommentGroup) bool {
 	if v.Names[0].Name == "_" || embedded(v.Doc) || embedded(doc) {
 		return true
@@ -134,7 +135,7 @@ func constant(e ast.Expr) bool {
 	switch e := e.(type) {
 	case *ast.CallExpr:
 		return slices.Contains([]string{
-			"errors.New", "fmt.Errorf", "regexp.MustCompile", "cty.Capsule",
+			"errors.New", "fmt.Errorf", "cty.Capsule",
 			"sync.OnceFunc", "sync.OnceValue", "sync.OnceValues",
 		}, callee(e))
 	case *ast.CompositeLit:
@@ -170,6 +171,7 @@ func TestChecksBite(t *testing.T) {
 		{"embedded", "a.go", "package p\n\nimport _ \"embed\"\n\n//go:embed a.txt\nvar text string\n", ""},
 		{"map", "a.go", "package p\n\nvar m = map[string]int{}\n", "m is package-level state"},
 		{"slice", "a.go", "package p\n\nvar s = []int{1}\n", "s is package-level state"},
+		{"pattern", "a.go", "package p\n\nimport \"regexp\"\n\nvar r = regexp.MustCompile(`x`)\n", "r is package-level state"},
 		{"unset", "a.go", "package p\n\nvar n int\n", "n is package-level state"},
 		{"state in a test", "a_test.go", "package p\n\nvar n int\n", ""},
 		{"init", "a.go", "package p\n\nfunc init() {}\n", "no init functions"},

@@ -58,18 +58,37 @@ func TestCommands(t *testing.T) {
 	}
 	var b strings.Builder
 	b.WriteString("# Commands\n\n```text\n" + list + "```\n")
-	names := regexp.MustCompile(`(?m)^  ([a-z]+) `).FindAllStringSubmatch(list, -1)
+	names := listed(list)
 	if len(names) < 7 {
 		t.Fatalf("autosafe help lists %d commands", len(names))
 	}
-	for _, m := range names {
-		text, _, code := p.run(t, m[1], "-help")
-		if code != 0 {
-			t.Fatalf("autosafe %s -help: exit %d", m[1], code)
+	for _, name := range names {
+		text := p.help(t, name)
+		fmt.Fprintf(&b, "\n## %s\n\n```text\n%s```\n", name, text)
+		for _, member := range listed(text) {
+			fmt.Fprintf(&b, "\n### %s %s\n\n```text\n%s```\n", name, member, p.help(t, name, member))
 		}
-		fmt.Fprintf(&b, "\n## %s\n\n```text\n%s```\n", m[1], text)
 	}
 	golden(t, "commands.md", b.String())
+}
+
+// listed are the commands that a help text lists.
+func listed(help string) (names []string) {
+	_, list, _ := strings.Cut(help, "\nCommands:\n")
+	list, _, _ = strings.Cut(list, "\n\n")
+	for _, m := range regexp.MustCompile(`(?m)^  ([a-z]+)`).FindAllStringSubmatch(list, -1) {
+		names = append(names, m[1])
+	}
+	return names
+}
+
+func (p program) help(t *testing.T, command ...string) string {
+	t.Helper()
+	text, _, code := p.run(t, append(command, "-help")...)
+	if code != 0 {
+		t.Fatalf("autosafe %s -help: exit %d", strings.Join(command, " "), code)
+	}
+	return text
 }
 
 // documents are all Markdown files of the project, by path from the root.

@@ -182,7 +182,9 @@ func TestEdits(t *testing.T) {
 			t.Parallel()
 			p := base.fork(t)
 			e.apply(p)
+			plan := p.plan()
 			got := p.mustBuild().sum
+			plan.wantDone(t, got)
 			switch {
 			case e.buys != nil:
 				wantAsked(t, p, e.buys(behind))

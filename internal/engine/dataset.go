@@ -68,7 +68,7 @@ func (b *build) await(st *stepState) (int64, error) {
 		}
 		rows += n
 	}
-	if b.stopping.Load() {
+	if b.halted(st) {
 		return 0, errStopped
 	}
 	return rows, nil
@@ -97,7 +97,7 @@ func (b *build) output(st *stepState, out *spec.OutputBody, input cache.Digest) 
 		return false, err
 	}
 	status := StatusHit
-	if !ok || !b.inPlace(st, out, dir, rec) {
+	if !ok || st.refresh || !b.inPlace(st, out, dir, rec) {
 		status = StatusRun
 		if rec, err = b.write(st, out, dir); err != nil {
 			return true, err
@@ -107,7 +107,7 @@ func (b *build) output(st *stepState, out *spec.OutputBody, input cache.Digest) 
 		}
 	}
 	sum := summarise(st, out, dir, rec)
-	sum.Status = status
+	sum.Status, sum.Key = status, k
 	b.mu.Lock()
 	b.outputs[out] = sum
 	b.mu.Unlock()
@@ -325,37 +325,52 @@ func collect(run Run, rec *outputRecord, splits *splitLog) error {
 func (b *build) sendRows(st *stepState, run Run, splits *splitLog) error {
 	in := b.reader(st)
 	var seq uint64
-	for {
-		items, err := in.next()
-		if err != nil {
-			return err
-		}
-		if len(items) == 0 {
-			return asSendError(run.CloseSend())
-		}
-		if b.stopping.Load() {
-			return errStopped
-		}
-		tasks := make([]Task, len(items))
-		errs := make([]error, len(items))
-		parallel(len(items), func(i int) {
-			r := items[i].row
-			tasks[i] = Task{Seq: seq + uint64(i), Row: r.Bytes()}
-			tasks[i].Split, errs[i] = splitOf(st.Dataset.Split, r)
-		})
-		if err := errors.Join(errs...); err != nil {
-			return fmt.Errorf("%s: split: %w", st.Address, err)
-		}
-		for _, t := range tasks {
-			splits.add(t.Split)
-		}
-		seq += uint64(len(items))
-		for ; len(tasks) > 0; tasks = tasks[min(batchTasks, len(tasks)):] {
-			if err := run.Send(tasks[:min(batchTasks, len(tasks))]); err != nil {
-				return asSendError(err)
+	err := pipeline[span, []Task]{
+		next: func() (span, bool, error) {
+			if b.halted(st) {
+				return span{}, false, errStopped
 			}
+			return in.span()
+		},
+		stop: in.stop,
+		work: func(s span) ([]Task, error) { return outputTasks(st, s) },
+		done: func(tasks []Task) error {
+			for i := range tasks {
+				tasks[i].Seq = seq
+				seq++
+				splits.add(tasks[i].Split)
+			}
+			return asSendError(run.Send(tasks))
+		},
+	}.run()
+	if err != nil {
+		return err
+	}
+	return asSendError(run.CloseSend())
+}
+
+// outputTasks gives an output's tasks, but for their numbers.
+func outputTasks(st *stepState, s span) ([]Task, error) {
+	texts, err := s.texts()
+	if err != nil {
+		return nil, err
+	}
+	tasks := make([]Task, len(texts))
+	var p row.Parser
+	for i, text := range texts {
+		tasks[i] = Task{Row: text, Split: defaultSplit}
+		if st.Dataset.Split == nil {
+			continue
+		}
+		r, err := p.FromCanonical(text)
+		if err == nil {
+			tasks[i].Split, err = splitOf(st.Dataset.Split, r)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: split: %w", st.Address, err)
 		}
 	}
+	return tasks, nil
 }
 
 func asSendError(err error) error {

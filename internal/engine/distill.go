@@ -28,28 +28,48 @@ type operation interface {
 	end() ([]item, error)
 }
 
-// runDistill pushes the input through the chain.
+// runDistill pushes the input through the chain. Rows are loaded and judged
+// by the filters that come first on all cores; what is decided one row after
+// the other follows in order.
 func (b *build) runDistill(st *stepState) error {
 	chain := make([]operation, len(st.Distill))
+	var filters []*filterOp
 	for i, op := range st.Distill {
-		chain[i] = b.newOperation(st, op)
+		chain[i] = b.newOperation(st, op, i+1)
+		if f, ok := chain[i].(*filterOp); ok && len(filters) == i {
+			filters = append(filters, f)
+		}
 	}
+	st.trace = b.tracer(traceDrops)
+	var pos int64
 	in := b.reader(st)
-	for {
-		if b.stopping.Load() {
-			return errStopped
-		}
-		items, err := in.next()
-		if err != nil {
-			return err
-		}
-		if len(items) == 0 {
-			break
-		}
-		st.count(func(p *progress) { p.rowsIn += int64(len(items)); p.tasks = p.rowsIn })
-		if err := b.push(st, chain, items); err != nil {
-			return err
-		}
+	err := pipeline[span, judged]{
+		next: func() (span, bool, error) {
+			if b.halted(st) {
+				return span{}, false, errStopped
+			}
+			return in.span()
+		},
+		stop: in.stop,
+		work: func(s span) (judged, error) { return judge(filters, s) },
+		done: func(j judged) error {
+			st.count(func(p *progress) { p.rowsIn += int64(len(j.items)); p.tasks = p.rowsIn })
+			items := j.items
+			for i := range items {
+				items[i].pos = pos
+				pos++
+			}
+			for i, f := range filters {
+				var err error
+				if items, err = f.take(items, j.verdicts[i]); err != nil {
+					return err
+				}
+			}
+			return b.push(st, chain[len(filters):], items)
+		},
+	}.run()
+	if err != nil {
+		return err
 	}
 	st.count(func(p *progress) { p.inputDone = true })
 	for i, op := range chain {
@@ -62,6 +82,40 @@ func (b *build) runDistill(st *stepState) error {
 		}
 	}
 	return nil
+}
+
+// judged are rows and what the first filters say of them: of all rows, then
+// of those that the first one keeps, and so on.
+type judged struct {
+	items    []item
+	verdicts [][]verdict
+}
+
+// verdict is what a filter says of a row.
+type verdict struct {
+	keep bool
+	err  error
+}
+
+func judge(filters []*filterOp, s span) (judged, error) {
+	items, err := s.load()
+	j := judged{items: items, verdicts: make([][]verdict, len(filters))}
+	left := make([]*spec.DecodedRow, len(items))
+	for i := range items {
+		left[i] = spec.Decode(items[i].row)
+	}
+	for i, f := range filters {
+		j.verdicts[i] = make([]verdict, len(left))
+		kept := left[:0]
+		for k, r := range left {
+			v := &j.verdicts[i][k]
+			if v.keep, v.err = f.op.Keep.EvalBool(r); v.keep {
+				kept = append(kept, r)
+			}
+		}
+		left = kept
+	}
+	return j, err
 }
 
 // push sends rows through the rest of a chain and passes on what comes out.
@@ -82,8 +136,8 @@ func (b *build) push(st *stepState, chain []operation, items []item) error {
 	return st.flow.pass(items)
 }
 
-func (b *build) newOperation(st *stepState, op *spec.Op) operation {
-	common := opBase{build: b, st: st, op: op}
+func (b *build) newOperation(st *stepState, op *spec.Op, number int) operation {
+	common := opBase{build: b, st: st, op: op, number: number}
 	switch op.Kind {
 	case spec.OpFilter:
 		return &filterOp{common}
@@ -111,13 +165,19 @@ type opBase struct {
 	*build
 	st *stepState
 	op *spec.Op
+
+	number int // of the operation, from 1
 }
 
+// drop counts n rows left out; leave has traced them.
 func (o *opBase) drop(n int) {
 	if n > 0 {
 		o.st.drop(opReason(o.op), int64(n))
 	}
 }
+
+// leave traces a row that is left out.
+func (o *opBase) leave(it item) { o.st.trace.drop(it.pos, o.number) }
 
 func (o *opBase) end() ([]item, error) { return nil, nil }
 
@@ -134,13 +194,20 @@ func evaluate[T any](o *opBase, items []item, f func(row.Row) (T, error)) (value
 		if e == nil {
 			continue
 		}
-		rowErr := &RowError{Code: "expression_error", Summary: "an expression has no value for this row",
-			Detail: fmt.Sprintf("%s %q: %v", o.op.Kind, o.op.Name, e)}
-		if err := o.rowFailed(o.st, items[i].row.String("id"), rowErr); err != nil {
+		if err := o.failed(items[i], e); err != nil {
 			return nil, nil, err
 		}
 	}
 	return values, keep, nil
+}
+
+// failed counts a row for which an expression has no value.
+func (o *opBase) failed(it item, err error) error {
+	o.st.trace.drop(it.pos, 0)
+	return o.rowFailed(o.st, it.row.String("id"), &RowError{
+		Code: "expression_error", Summary: "an expression has no value for this row",
+		Detail: fmt.Sprintf("%s %q: %v", o.op.Kind, o.op.Name, err),
+	})
 }
 
 // parallel calls f for 0 to n-1 on all cores.
@@ -175,17 +242,27 @@ func (o *opBase) by(r row.Row) (string, error) {
 type filterOp struct{ opBase }
 
 func (o *filterOp) add(items []item) ([]item, error) {
-	verdicts, keep, err := evaluate(&o.opBase, items, func(r row.Row) (bool, error) { return o.op.Keep.EvalBool(r) })
-	if err != nil {
-		return nil, err
-	}
-	kept, dropped := items[:0:0], 0
+	verdicts := make([]verdict, len(items))
+	parallel(len(items), func(i int) {
+		verdicts[i].keep, verdicts[i].err = o.op.Keep.EvalBool(items[i].row)
+	})
+	return o.take(items, verdicts)
+}
+
+// take passes on what a filter keeps.
+func (o *filterOp) take(items []item, verdicts []verdict) ([]item, error) {
+	kept, dropped := make([]item, 0, len(items)), 0
 	for i, it := range items {
-		switch {
-		case keep[i] && verdicts[i]:
+		switch v := verdicts[i]; {
+		case v.err != nil:
+			if err := o.failed(it, v.err); err != nil {
+				return nil, err
+			}
+		case v.keep:
 			kept = append(kept, it)
-		case keep[i]:
+		default:
 			dropped++
+			o.leave(it)
 		}
 	}
 	o.drop(dropped)
@@ -212,6 +289,7 @@ func (o *exactOp) add(items []item) ([]item, error) {
 		short := [16]byte(d[:16])
 		if _, dup := o.seen[short]; dup {
 			dropped++
+			o.leave(it)
 			continue
 		}
 		o.seen[short] = struct{}{}
@@ -244,6 +322,7 @@ func (o *nearOp) add(items []item) ([]item, error) {
 			kept = append(kept, it)
 		default:
 			dropped++
+			o.leave(it)
 		}
 	}
 	o.drop(dropped)
@@ -271,6 +350,7 @@ func (o *firstOp) add(items []item) ([]item, error) {
 			kept = append(kept, it)
 		default:
 			dropped++
+			o.leave(it)
 		}
 	}
 	o.drop(dropped)
@@ -315,10 +395,10 @@ func (o *pickOp) add(items []item) ([]item, error) {
 		}
 		digest := it.row.Without("id").Without("origin").Digest()
 		d := cache.Sum(binary.AppendVarint(digest[:], o.seed))
-		heap.Push(g, pick{binary.BigEndian.Uint64(d[:8]), o.n, it.ref})
+		heap.Push(g, pick{binary.BigEndian.Uint64(d[:8]), o.n, it.ref, it.pos})
 		o.n++
 		if g.Len() > o.max {
-			heap.Pop(g)
+			o.leave(item{pos: heap.Pop(g).(pick).pos})
 			o.drop(1)
 		}
 	}
@@ -337,12 +417,12 @@ func (o *pickOp) end() ([]item, error) {
 	for _, p := range picks {
 		if p.ref.chunk != last {
 			var err error
-			if rows, err = p.ref.chunk.load(o.opts.Store); err != nil {
+			if rows, err = p.ref.chunk.load(o.blobs()); err != nil {
 				return nil, err
 			}
 			last = p.ref.chunk
 		}
-		items = append(items, item{rows[p.ref.index], p.ref})
+		items = append(items, item{rows[p.ref.index], p.ref, p.pos})
 	}
 	return items, nil
 }
@@ -350,8 +430,9 @@ func (o *pickOp) end() ([]item, error) {
 // pick is a row that may be kept. The lower its luck the better.
 type pick struct {
 	luck uint64
-	n    int64 // position in the input
+	n    int64 // position among the operation's rows
 	ref  ref
+	pos  int64 // position in the step's input
 }
 
 // lowest is a heap with the unluckiest pick on top.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/autosafe/autosafe/cache"
+	"github.com/autosafe/autosafe/internal/key"
 	"github.com/autosafe/autosafe/spec"
 )
 
@@ -40,6 +42,9 @@ type Options struct {
 	// Last tells what the last build had under an address, for plans to
 	// compare with; it may be nil.
 	Last func(address string) (LastStep, bool)
+	// DecodeCall reads what a stored model call took, for the estimates of
+	// plans; where it is nil they rest on what components declare.
+	DecodeCall func(value []byte) (CallUsage, error)
 
 	// Interrupt, once closed, lets what is in flight finish and starts
 	// nothing new. It may be nil.
@@ -51,6 +56,14 @@ type LastStep struct {
 	Key cache.Digest // under which LoadStep finds its record
 }
 
+// CallUsage is what a stored model call took.
+type CallUsage struct {
+	Model        string // the endpoint's name for the model that was asked
+	InputTokens  int
+	OutputTokens int
+	Seconds      float64 // 0: not known
+}
+
 // Errors that end a build.
 var (
 	// ErrInterrupted means that Options.Interrupt was closed. What was
@@ -60,14 +73,26 @@ var (
 	ErrTooManyFailures = errors.New("more rows failed than allowed")
 )
 
+// UnknownAddressError says that Options name a step that the recipe does not
+// have.
+type UnknownAddressError struct {
+	Address string
+	Option  string // "target" or "refresh"
+}
+
+func (e *UnknownAddressError) Error() string {
+	return fmt.Sprintf("-%s %s: there is no such step in this recipe", e.Option, e.Address)
+}
+
 // Engine builds one recipe.
 type Engine struct {
 	opts   Options
+	mark   uint64 // of the rows that this engine makes anew on request
 	events sync.Mutex
 }
 
 // New gives an engine.
-func New(opts Options) *Engine { return &Engine{opts: opts} }
+func New(opts Options) *Engine { return &Engine{opts: opts, mark: rand.Uint64() | 1} }
 
 // maxHeals bounds how often a build starts over because the cache had lost
 // rows that a record promised.
@@ -79,8 +104,11 @@ func (e *Engine) Build(ctx context.Context) (*Summary, error) {
 	start := time.Now()
 	var spent []StepSummary // calls of attempts that were given up
 	for heals := 0; ; heals++ {
-		b := e.newBuild(ctx)
-		err := b.run()
+		b, err := e.newBuild(ctx, nil)
+		if err != nil {
+			return emptySummary(err), err
+		}
+		err = b.run()
 		var damaged *damagedError
 		if errors.As(err, &damaged) && heals < maxHeals && ctx.Err() == nil {
 			e.emit(Event{Notice: &Notice{Warning: true, Summary: "Cache damage healed", Detail: damaged.Error() + "; the step that made them runs again."}})
@@ -102,6 +130,11 @@ func (e *Engine) Build(ctx context.Context) (*Summary, error) {
 	}
 }
 
+// emptySummary is the outcome of a build that did not begin.
+func emptySummary(err error) *Summary {
+	return &Summary{Type: "summary", Steps: []StepSummary{}, Outputs: []OutputSummary{}, Error: err.Error()}
+}
+
 // addCalls adds the calls of attempts that were given up to a summary, so
 // that totals stay exact.
 func addCalls(sum *Summary, spent []StepSummary) {
@@ -115,6 +148,13 @@ func addCalls(sum *Summary, spent []StepSummary) {
 	}
 }
 
+// emit tells an event; a plan has none.
+func (b *build) emit(ev Event) {
+	if b.dry == nil {
+		b.Engine.emit(ev)
+	}
+}
+
 func (e *Engine) emit(ev Event) {
 	if e.opts.Events == nil {
 		return
@@ -124,7 +164,7 @@ func (e *Engine) emit(ev Event) {
 	e.opts.Events(ev)
 }
 
-// build is one attempt at building.
+// build is one attempt at building, or the making of a plan.
 type build struct {
 	*Engine
 	ctx    context.Context
@@ -132,6 +172,7 @@ type build struct {
 	states map[*spec.Step]*stepState
 	order  []*stepState
 
+	dry      *dryRun     // of a plan: nothing runs and nothing is stored
 	showing  bool        // rows are to be shown, not built upon
 	stopping atomic.Bool // start nothing new; what is in flight goes on
 	mu       sync.Mutex
@@ -144,20 +185,42 @@ type stepState struct {
 	*spec.Step
 	flow    *flow
 	offline bool         // rests on the offline model
-	key     cache.Digest // of the record that a hit came from
+	base    key.List     // the key's parts that the input is not among
+	key     cache.Digest // of the record, once it was found or made
+	trace   *tracer
+	refresh bool       // stored rows do not count
+	twin    *stepState // an earlier step with the same rows under the same keys
 	hit     bool
+	whole   bool // all of its rows are known
 	started bool
 	begin   time.Time
 	seconds float64
 
+	stopped atomic.Bool   // it failed; what is in flight goes on
+	blocked atomic.Bool   // it rests on a step that failed
+	ended   chan struct{} // closed when it has run
+
+	rows     *rowStep // of a component that works row by row, once it runs
+	table    *taskTable
+	sent     chan struct{} // closed when all of its tasks are under way
+	sentOnce sync.Once
+
 	progress // what the summary is made of
 }
 
-func (e *Engine) newBuild(ctx context.Context) *build {
-	b := &build{Engine: e, states: map[*spec.Step]*stepState{}, outputs: map[*spec.OutputBody]*OutputSummary{}}
+func (e *Engine) newBuild(ctx context.Context, dry *dryRun) (*build, error) {
+	steps, err := e.wanted()
+	if err != nil {
+		return nil, err
+	}
+	refresh, err := e.refreshed()
+	if err != nil {
+		return nil, err
+	}
+	b := &build{Engine: e, dry: dry, states: map[*spec.Step]*stepState{}, outputs: map[*spec.OutputBody]*OutputSummary{}}
 	b.ctx, b.cancel = context.WithCancel(ctx)
-	for _, s := range e.opts.Recipe.Steps {
-		st := &stepState{Step: s, flow: newFlow(e.opts.Store), offline: usesOffline(s)}
+	for _, s := range steps {
+		st := &stepState{Step: s, flow: newFlow(b.blobs()), offline: usesOffline(s), refresh: refresh[s], ended: make(chan struct{}), sent: make(chan struct{})}
 		st.dropped, st.failed = map[string]int64{}, map[string]int64{}
 		for _, in := range s.Inputs {
 			st.offline = st.offline || b.states[in].offline
@@ -165,7 +228,7 @@ func (e *Engine) newBuild(ctx context.Context) *build {
 		b.states[s] = st
 		b.order = append(b.order, st)
 	}
-	return b
+	return b, nil
 }
 
 // usesOffline says whether a step asks the offline model.
@@ -188,26 +251,20 @@ func (b *build) run() error {
 	defer b.cancel()
 	stopWatch := b.watchInterrupt()
 	defer stopWatch()
+	if err := b.lookUpAll(); err != nil {
+		b.fail(err)
+	}
+	b.linkTwins()
+	b.linkRoom()
 	var wg sync.WaitGroup
 	for _, st := range b.order {
-		if st.Kind == spec.DatasetStep {
-			continue
-		}
-		if err := b.lookUp(st); err != nil {
-			b.fail(err)
-			break
-		}
-		if st.hit {
-			b.emit(Event{Finished: st.finished(StatusHit)})
-		}
-	}
-	b.linkRoom()
-	for _, st := range b.order {
 		if b.stopping.Load() || st.hit {
+			close(st.ended)
+			st.dispatched()
 			continue
 		}
 		st.started = true
-		wg.Go(func() { b.runStep(st) })
+		wg.Go(func() { defer close(st.ended); defer st.dispatched(); b.runStep(st) })
 	}
 	wg.Wait()
 	if err := b.opts.Store.Sync(); err != nil {
@@ -221,19 +278,49 @@ func (b *build) run() error {
 	return b.err
 }
 
+// lookUpAll finds the steps that the cache knows, in order.
+func (b *build) lookUpAll() error {
+	if err := b.prepare(); err != nil {
+		return err
+	}
+	for _, st := range b.order {
+		if st.Kind == spec.DatasetStep {
+			continue
+		}
+		if err := b.lookUp(st); err != nil {
+			return err
+		}
+		if st.hit {
+			b.emit(Event{Finished: st.finished(StatusHit)})
+		}
+	}
+	return nil
+}
+
 // runStep runs one step to its end.
 func (b *build) runStep(st *stepState) {
+	b.follow(st)
 	st.begin = time.Now()
 	err := b.work(st)
-	if ferr := st.flow.finish(err); err == nil {
+	told := err
+	if told != nil {
+		told = errBlocked // for those who read it
+	}
+	if ferr := st.flow.finish(told); err == nil {
 		err = ferr
 	}
 	if err == nil && st.Kind != spec.DatasetStep {
+		if st.twin != nil {
+			<-st.twin.ended // whose record comes first
+		}
 		err = b.record(st)
 	}
 	st.seconds = time.Since(st.begin).Seconds()
 	if err != nil {
-		b.fail(err)
+		b.failStep(st, err)
+		if st.rows != nil {
+			st.table.release(st.rows)
+		}
 		return
 	}
 	if st.Kind != spec.DatasetStep {
@@ -253,172 +340,6 @@ func (b *build) work(st *stepState) error {
 		return b.runDistill(st)
 	}
 	return b.runRole(st)
-}
-
-// errStopped ends a step because another one failed or the user said so.
-var errStopped = errors.New("stopped")
-
-// fail stops the build for a reason. Steps that end only because of it report
-// errStopped, which never takes the reason's place.
-func (b *build) fail(err error) {
-	b.stop()
-	if errors.Is(err, errStopped) || errors.Is(err, errAborted) {
-		return
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.err == nil {
-		b.err = err
-	}
-}
-
-// stop lets what is in flight finish and starts nothing new. Writers that
-// wait for a reader are let go.
-func (b *build) stop() {
-	b.stopping.Store(true)
-	for _, st := range b.order {
-		st.flow.abort()
-	}
-}
-
-// watchInterrupt stops the build when the user asks for it.
-func (b *build) watchInterrupt() func() {
-	done := make(chan struct{})
-	go func() {
-		select {
-		case <-b.opts.Interrupt:
-			b.stop()
-		case <-b.ctx.Done():
-			b.stop()
-		case <-done:
-		}
-	}()
-	return func() { close(done) }
-}
-
-// ending says whether rows may be cut short because the build is ending.
-func (b *build) ending() bool {
-	select {
-	case <-b.opts.Interrupt: // the plugins may hear of it before stop does
-		return true
-	default:
-		return b.stopping.Load() || b.ctx.Err() != nil
-	}
-}
-
-// linkRoom bounds how far a step may be ahead of its reader, where exactly
-// one step reads it and reads nothing else. Elsewhere a bound could deadlock;
-// there the cache takes what is not read yet.
-func (b *build) linkRoom() {
-	readers := map[*spec.Step]int{}
-	for _, st := range b.order {
-		for _, in := range st.Inputs {
-			if !st.hit {
-				readers[in]++
-			}
-		}
-	}
-	for _, st := range b.order {
-		if len(st.Inputs) != 1 || st.hit || st.Kind != spec.RoleStep {
-			continue
-		}
-		if in := b.states[st.Inputs[0]]; readers[in.Step] == 1 && !in.hit {
-			in.flow.room = linearRoom
-		}
-	}
-}
-
-// lookUp finds a step whose inputs are all known in the cache.
-func (b *build) lookUp(st *stepState) error {
-	for _, in := range st.Inputs {
-		if !b.states[in].hit {
-			return nil
-		}
-	}
-	parts, err := b.stepParts(st)
-	if err != nil {
-		return err
-	}
-	k := cache.Digest(parts.Digest())
-	rec, ok, err := getRecord[stepRecord](b.opts.Store, k)
-	if err != nil || !ok {
-		return err
-	}
-	failed := rec.failed()
-	if !b.showing && (rec.Again || !allowed(st.Step, failed) || nothingWorked(st.Step, failed, rec.Tasks)) {
-		return nil
-	}
-	f, err := openFlow(b.opts.Store, rec.Manifest, rec.Rows)
-	if err != nil {
-		return nil // the manifest is lost: a miss
-	}
-	f.known = &rec.Digest
-	st.flow, st.key, st.hit = f, k, true
-	st.recall(rec)
-	return nil
-}
-
-// allowed says whether a step may end well with so many failed rows.
-func allowed(s *spec.Step, failed int64) bool {
-	return s.OnError == spec.OnErrorDrop && s.MaxFailures < 0 || failed <= int64(s.MaxFailures)
-}
-
-// nothingWorked says whether every task of a component failed, where the
-// recipe names no number that may. That is no yield, however low: something is
-// wrong with the endpoint or the recipe, and a build of nothing must not look
-// well.
-func nothingWorked(s *spec.Step, failed, tasks int64) bool {
-	return s.Kind == spec.RoleStep && s.MaxFailures < 0 && failed > 0 && failed == tasks
-}
-
-// input is the ordered digest of a step's input, which must be finished.
-func (b *build) input(st *stepState) cache.Digest {
-	if len(st.Inputs) == 1 {
-		return b.states[st.Inputs[0]].flow.sum()
-	}
-	var all []byte
-	for _, in := range st.Inputs {
-		d := b.states[in].flow.sum()
-		all = append(all, d[:]...)
-	}
-	return cache.Sum(all)
-}
-
-func (b *build) reader(st *stepState) *reader {
-	r := &reader{}
-	for _, in := range st.Inputs {
-		r.flows = append(r.flows, b.states[in].flow)
-	}
-	return r
-}
-
-func (b *build) fileDigest(path string) (cache.Digest, error) {
-	d, _, err := b.opts.Store.FileDigest(path)
-	return d, err
-}
-
-// withdrawDamaged makes the records of this attempt's hits misses where their
-// rows cannot be read any more.
-func (b *build) withdrawDamaged() error {
-	for _, st := range b.order {
-		if !st.hit {
-			continue
-		}
-		r := &reader{flows: []*flow{st.flow}}
-		for {
-			items, err := r.next()
-			if err != nil {
-				if err := withdraw(b.opts.Store, st.key); err != nil {
-					return err
-				}
-				break
-			}
-			if len(items) == 0 {
-				break
-			}
-		}
-	}
-	return nil
 }
 
 // outDir is the folder that an output's path leads to.

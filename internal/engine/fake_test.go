@@ -24,9 +24,11 @@ import (
 type fakeRunner struct {
 	mu      sync.Mutex
 	started []string // addresses of runs
+	runs    []*fakeRun
 	tasks   []string // "address row sample"
 	rows    func(address string) []string
 	work    func(t Task) Result
+	workFor func(s RunSpec, t Task) Result // in place of work, if set
 	jitter  bool
 	counts  CallCounts // of every run
 	dieAt   int        // results that a row component gives before it dies; 0: it lives
@@ -36,7 +38,9 @@ func (f *fakeRunner) Start(ctx context.Context, s RunSpec) (Run, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.started = append(f.started, s.Address)
-	return &fakeRun{f: f, spec: s, results: make(chan Result, 1<<16), closed: make(chan struct{})}, nil
+	r := &fakeRun{f: f, spec: s, results: make(chan Result, 1<<16), closed: make(chan struct{})}
+	f.runs = append(f.runs, r)
+	return r, nil
 }
 
 // taken returns what was asked since the last time.
@@ -80,7 +84,12 @@ func (r *fakeRun) Send(tasks []Task) error {
 			if r.f.jitter {
 				time.Sleep(time.Duration(rand.IntN(2000)) * time.Microsecond)
 			}
-			res := r.f.work(t)
+			var res Result
+			if r.f.workFor != nil {
+				res = r.f.workFor(r.spec, t)
+			} else {
+				res = r.f.work(t)
+			}
 			res.Seq = t.Seq
 			r.results <- res // has room for all
 		})
@@ -146,7 +155,7 @@ func (r *fakeRun) Close() error {
 // pipe is a recipe under test: source -> simulator with samples -> distill ->
 // dataset, with knobs.
 type pipe struct {
-	t        *testing.T
+	t        testing.TB
 	dir      string
 	store    *cache.Store
 	fake     *fakeRunner
@@ -163,7 +172,7 @@ type pipe struct {
 	events   []Event
 }
 
-func newPipe(t *testing.T, source ...string) *pipe {
+func newPipe(t testing.TB, source ...string) *pipe {
 	t.Helper()
 	p := &pipe{t: t, dir: t.TempDir(), source: source, samples: 2, filter: "true", prompt: "p", onError: spec.OnErrorFail, provider: spec.ProviderOpenAI}
 	p.open()
@@ -224,6 +233,19 @@ func (p *pipe) engine() *Engine {
 	p.events = nil
 	return New(Options{Recipe: p.recipe(), Store: p.store, Runner: p.fake, Interrupt: p.stop,
 		Events: func(ev Event) { p.events = append(p.events, ev) }})
+}
+
+// attempt is a build that has not begun.
+func (p *pipe) attempt() *build {
+	p.t.Helper()
+	b, err := p.engine().newBuild(context.Background(), nil)
+	if err == nil {
+		err = b.prepare()
+	}
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return b
 }
 
 // build builds and checks that the error is the one wanted.

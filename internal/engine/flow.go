@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"runtime"
 	"sync"
 
 	"github.com/autosafe/autosafe/cache"
@@ -22,7 +23,7 @@ import (
 // A flow that only passes rows on (a filter) stores no rows of its own: its
 // segments select rows of other flows' chunks.
 type flow struct {
-	store *cache.Store
+	store blobStore
 
 	mu       sync.Mutex
 	changed  sync.Cond // rows were added or taken, or the flow ended
@@ -32,6 +33,7 @@ type flow struct {
 	done     bool
 	err      error         // why it ended early
 	known    *cache.Digest // of a flow that was opened, not written
+	closed   *cache.Digest // the manifest of a flow that nobody has read yet
 	aborted  bool
 
 	// room bounds how far the writer may be ahead of the one reader; 0 is
@@ -41,6 +43,11 @@ type flow struct {
 	taken int64
 
 	recent []*chunk // chunks that still hold their rows, oldest first
+
+	sealing sync.WaitGroup // of full chunks that are being stored
+	// buffers has one for each chunk that may be stored at the same time.
+	buffers chan []byte
+	sealErr error // the first
 }
 
 const (
@@ -53,21 +60,18 @@ const (
 	linearRoom = 4096
 )
 
-// chunk is up to chunkRows rows that are stored as one blob.
-type chunk struct {
-	mu     sync.Mutex
-	rows   []row.Row // nil once evicted
-	n      int
-	bytes  int
-	sealed bool
-	digest cache.Digest // of the blob, once sealed
-}
-
 // segment is a run of rows of one chunk: all of them, or those selected.
 type segment struct {
 	chunk *chunk
 	all   bool
 	index []uint32 // in order; unused with all
+}
+
+// blobStore is where chunks lie: the cache, or the scratch file of a plan.
+type blobStore interface {
+	PutBlob(b []byte) (cache.Digest, error)
+	Blob(d cache.Digest) ([]byte, error)
+	HasBlob(d cache.Digest) bool
 }
 
 // ref is where a row lies.
@@ -80,12 +84,13 @@ type ref struct {
 type item struct {
 	row row.Row
 	ref ref
+	pos int64 // in the input of a distill step
 }
 
 // errAborted is given to the writer of a flow that nobody wants any more.
 var errAborted = errors.New("aborted")
 
-func newFlow(store *cache.Store) *flow {
+func newFlow(store blobStore) *flow {
 	f := &flow{store: store, digest: sha256.New()}
 	f.changed.L = &f.mu
 	return f
@@ -93,14 +98,41 @@ func newFlow(store *cache.Store) *flow {
 
 // append adds rows of the flow's own.
 func (f *flow) append(rows []row.Row) error {
-	for _, r := range rows {
-		if err := f.appendRow(r); err != nil {
-			return err
+	list := make([]hashed, len(rows))
+	parallel(len(rows), func(i int) { list[i] = hashRow(rows[i]) })
+	return f.appendHashed(list)
+}
+
+// hashed is a row in one piece, with its digest.
+type hashed struct {
+	row    row.Row
+	digest [32]byte
+}
+
+func hashRow(r row.Row) hashed {
+	r = r.Whole()
+	return hashed{r, r.Digest()}
+}
+
+// appendHashed is append. Chunks that become full are stored beside it.
+func (f *flow) appendHashed(rows []hashed) error {
+	var full []*chunk
+	f.mu.Lock()
+	for i := range rows {
+		if c := f.add(&rows[i]); c.full {
+			full = append(full, c)
 		}
+	}
+	f.changed.Broadcast()
+	f.mu.Unlock()
+	for _, c := range full {
+		f.seal(c)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.changed.Broadcast()
+	if f.sealErr != nil {
+		return f.sealErr
+	}
 	return f.wait()
 }
 
@@ -115,72 +147,79 @@ func (f *flow) wait() error {
 	return nil
 }
 
-func (f *flow) appendRow(r row.Row) error {
-	digest := r.Digest()
-	f.mu.Lock()
-	last := f.lastChunk()
-	if last == nil {
-		last = &chunk{}
-		f.segments = append(f.segments, &segment{chunk: last, all: true})
-		f.recent = append(f.recent, last)
+// add puts a row into the last chunk, or into a new one. f.mu is held.
+func (f *flow) add(r *hashed) *chunk {
+	c := f.lastChunk()
+	if c == nil {
+		c = &chunk{}
+		f.segments = append(f.segments, &segment{chunk: c, all: true})
+		f.recent = append(f.recent, c)
 	}
-	f.digest.Write(digest[:])
+	f.digest.Write(r.digest[:])
 	f.rows++
-	f.mu.Unlock()
-
-	last.mu.Lock()
-	last.rows = append(last.rows, r)
-	last.n++
-	last.bytes += r.Size()
-	full := last.n >= chunkRows || last.bytes >= chunkBytes
-	last.mu.Unlock()
-	if full {
-		return f.seal(last)
-	}
-	return nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rows = append(c.rows, r.row)
+	c.n++
+	c.bytes += r.row.Size()
+	c.full = c.n >= chunkRows || c.bytes >= chunkBytes
+	return c
 }
 
 // lastChunk returns the chunk that is being filled. f.mu is held.
 func (f *flow) lastChunk() *chunk {
-	if n := len(f.segments); n > 0 && f.segments[n-1].all && !f.segments[n-1].chunk.sealed {
+	if n := len(f.segments); n > 0 && f.segments[n-1].all && !f.segments[n-1].chunk.full {
 		return f.segments[n-1].chunk
 	}
 	return nil
 }
 
-// seal stores a chunk and lets the oldest ones in memory go.
-func (f *flow) seal(c *chunk) error {
-	digest, err := f.store.PutBlob(encodeChunk(c.rows))
-	if err != nil {
-		return err
+// seal begins to store a full chunk. It waits while as many chunks as there
+// are cores are being stored.
+func (f *flow) seal(c *chunk) {
+	if f.buffers == nil {
+		n := runtime.GOMAXPROCS(0)
+		f.buffers = make(chan []byte, n)
+		for range n {
+			f.buffers <- nil
+		}
 	}
+	buffer := <-f.buffers
+	f.sealing.Go(func() {
+		buffer = encodeChunk(buffer[:0], c.rows)
+		digest, err := f.store.PutBlob(buffer)
+		f.buffers <- buffer
+		f.sealed(c, digest, err)
+	})
+}
+
+// sealed takes note that a chunk is stored, and lets the oldest ones in
+// memory go.
+func (f *flow) sealed(c *chunk, digest cache.Digest, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if err != nil {
+		if f.sealErr == nil {
+			f.sealErr = err
+		}
+		return
+	}
 	c.mu.Lock()
 	c.digest, c.sealed = digest, true
 	c.mu.Unlock()
-	for len(f.recent) > chunksInMemory {
-		f.recent[0].evict()
+	for len(f.recent) > chunksInMemory && f.recent[0].evict() {
 		f.recent = f.recent[1:]
-	}
-	return nil
-}
-
-func (c *chunk) evict() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.sealed {
-		c.rows = nil
 	}
 }
 
 // pass adds rows that lie in chunks of other flows.
 func (f *flow) pass(items []item) error {
+	digests := make([][32]byte, len(items))
+	parallel(len(items), func(i int) { digests[i] = items[i].row.Digest() })
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, it := range items {
-		digest := it.row.Digest()
-		f.digest.Write(digest[:])
+	for i, it := range items {
+		f.digest.Write(digests[i][:])
 		f.rows++
 		if n := len(f.segments); n == 0 || f.segments[n-1].chunk != it.ref.chunk {
 			f.segments = append(f.segments, &segment{chunk: it.ref.chunk})
@@ -196,12 +235,19 @@ func (f *flow) pass(items []item) error {
 func (f *flow) finish(err error) error {
 	f.mu.Lock()
 	last := f.lastChunk()
+	if last != nil {
+		last.full = true
+	}
 	f.mu.Unlock()
 	if err == nil && last != nil {
-		err = f.seal(last)
+		f.seal(last)
 	}
+	f.sealing.Wait()
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if err == nil {
+		err = f.sealErr
+	}
 	f.done, f.err = true, err
 	f.changed.Broadcast()
 	return err
@@ -212,6 +258,14 @@ func (f *flow) abort() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.aborted = true
+	f.changed.Broadcast()
+}
+
+// unbound lets the writer go on without its reader.
+func (f *flow) unbound() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.room = 0
 	f.changed.Broadcast()
 }
 
@@ -229,6 +283,9 @@ func (f *flow) sum() cache.Digest {
 func (f *flow) manifest() (cache.Digest, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.closed != nil {
+		return *f.closed, nil
+	}
 	var b []byte
 	b = binary.AppendUvarint(b, uint64(len(f.segments)))
 	for _, s := range f.segments {
@@ -255,9 +312,34 @@ func ascending(index []uint32) bool {
 	return true
 }
 
+// openLater is openFlow for a flow that perhaps nobody reads: its manifest, which
+// is as long as the rows are many, must be there, and is read by the first
+// reader.
+func openLater(store blobStore, manifest cache.Digest, rows int64) (*flow, error) {
+	if !store.HasBlob(manifest) {
+		return nil, fmt.Errorf("manifest %s: %w", manifest, cache.ErrNotFound)
+	}
+	f := newFlow(store)
+	f.done, f.rows, f.closed = true, rows, &manifest
+	return f, nil
+}
+
+// open reads the manifest of a flow that was left closed. The caller holds mu.
+func (f *flow) open() error {
+	if f.closed == nil {
+		return nil
+	}
+	full, err := openFlow(f.store, *f.closed, f.rows)
+	if err != nil {
+		return &damagedError{err}
+	}
+	f.segments, f.closed = full.segments, nil
+	return nil
+}
+
 // openFlow gives the finished flow that a manifest describes. Its chunks are
 // read when a reader comes to them.
-func openFlow(store *cache.Store, manifest cache.Digest, rows int64) (*flow, error) {
+func openFlow(store blobStore, manifest cache.Digest, rows int64) (*flow, error) {
 	b, err := store.Blob(manifest)
 	if err != nil {
 		return nil, err
@@ -295,132 +377,9 @@ func (s *segment) len() int {
 	return s.chunk.n
 }
 
-// load returns the chunk's rows, from memory or from the cache.
-func (c *chunk) load(store *cache.Store) ([]row.Row, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.rows != nil || !c.sealed {
-		return c.rows[:len(c.rows):len(c.rows)], nil
-	}
-	b, err := store.Blob(c.digest)
-	if err != nil {
-		return nil, &damagedError{fmt.Errorf("rows %s: %w", c.digest, err)}
-	}
-	rows, err := decodeChunk(b)
-	if err == nil && len(rows) != c.n {
-		err = errMalformed
-	}
-	if err != nil {
-		return nil, &damagedError{fmt.Errorf("rows %s: %w", c.digest, err)}
-	}
-	return rows, nil
-}
-
 // damagedError says that the cache lost rows which a record promised. The
 // build starts over without that record.
 type damagedError struct{ err error }
 
 func (e *damagedError) Error() string { return "the cache is damaged: " + e.err.Error() }
 func (e *damagedError) Unwrap() error { return e.err }
-
-func encodeChunk(rows []row.Row) []byte {
-	size := 8
-	for _, r := range rows {
-		size += r.Size() + 4
-	}
-	b := binary.AppendUvarint(make([]byte, 0, size), uint64(len(rows)))
-	var scratch []byte
-	for _, r := range rows {
-		scratch = r.Append(scratch[:0])
-		b = binary.AppendUvarint(b, uint64(len(scratch)))
-		b = append(b, scratch...)
-	}
-	return b
-}
-
-func decodeChunk(b []byte) ([]row.Row, error) {
-	d := decoder{b: b}
-	n := d.uvarint()
-	rows := make([]row.Row, 0, min(n, chunkRows))
-	for ; n > 0 && d.err == nil; n-- {
-		r, err := row.FromCanonical(d.take(int(d.uvarint())))
-		if err != nil {
-			return nil, err
-		}
-		rows = append(rows, r)
-	}
-	return rows, d.err
-}
-
-// reader follows a flow, or several one after the other.
-type reader struct {
-	flows []*flow
-	seg   int // next segment and row in flows[0]
-	pos   int
-}
-
-// next returns some more rows, waiting for them. At the end it returns none.
-func (r *reader) next() ([]item, error) {
-	for len(r.flows) > 0 {
-		f := r.flows[0]
-		items, more, err := r.read(f)
-		if err != nil || len(items) > 0 {
-			return items, err
-		}
-		if !more {
-			r.flows, r.seg, r.pos = r.flows[1:], 0, 0
-		}
-	}
-	return nil, nil
-}
-
-// read waits until the flow has rows to give, or has ended.
-func (r *reader) read(f *flow) (items []item, more bool, err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for {
-		if r.seg < len(f.segments) {
-			s := f.segments[r.seg]
-			if n := s.len(); r.pos < n {
-				index := s.index
-				f.mu.Unlock()
-				items, err = s.items(f.store, index, r.pos, n)
-				f.mu.Lock()
-				r.pos = n
-				if f.room > 0 {
-					f.taken += int64(len(items))
-					f.changed.Broadcast()
-				}
-				return items, true, err
-			}
-			if r.seg+1 < len(f.segments) {
-				r.seg, r.pos = r.seg+1, 0
-				continue
-			}
-		}
-		if f.done {
-			return nil, false, f.err
-		}
-		f.changed.Wait()
-	}
-}
-
-// items gives rows from up to n of a segment.
-func (s *segment) items(store *cache.Store, index []uint32, from, n int) ([]item, error) {
-	rows, err := s.chunk.load(store)
-	if err != nil {
-		return nil, err
-	}
-	items := make([]item, 0, n-from)
-	for i := from; i < n; i++ {
-		at := uint32(i)
-		if !s.all {
-			at = index[i]
-		}
-		if int(at) >= len(rows) {
-			return nil, &damagedError{errMalformed}
-		}
-		items = append(items, item{rows[at], ref{s.chunk, at}})
-	}
-	return items, nil
-}

@@ -162,13 +162,20 @@ func (k rowKeys) key(columns cache.Digest, sample int) cache.Digest {
 	return cache.Digest(list.Digest())
 }
 
-// distillKey is the key of a distill step.
-func distillKey(s *spec.Step, input cache.Digest) key.List {
+// distillBase are the parts of a distill step's key that do not depend on its
+// input.
+func distillBase(s *spec.Step) key.List {
 	list := key.New(distillTag)
 	for i, op := range s.Distill {
 		list.AddString("op."+strconv.Itoa(i)+"."+string(op.Kind), opPart(op))
 	}
 	list.AddInt("seed", s.Seed)
+	return list
+}
+
+// distillKey is the key of a distill step.
+func distillKey(base key.List, input cache.Digest) key.List {
+	list := append(key.List{}, base...)
 	list.AddString("input", input.String())
 	return list
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"sync"
 
+	"github.com/autosafe/autosafe/cache"
 	"github.com/autosafe/autosafe/internal/row"
 )
 
@@ -10,6 +11,7 @@ import (
 type outcome struct {
 	row    row.Row // the input row, whole
 	sample int
+	key    cache.Digest // of the task
 	record *rowRecord
 }
 
@@ -61,6 +63,27 @@ func (s *sequencer) put(seq uint64, o outcome) {
 	s.ready[seq] = o
 	if seq == s.first {
 		s.changed.Broadcast()
+	}
+}
+
+// placed is an outcome and its place.
+type placed struct {
+	seq     uint64
+	outcome outcome
+}
+
+// putAll is put for many.
+func (s *sequencer) putAll(list []placed) {
+	if len(list) == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range list {
+		s.ready[p.seq] = p.outcome
+		if p.seq == s.first {
+			s.changed.Broadcast()
+		}
 	}
 }
 

@@ -2,72 +2,184 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/autosafe/autosafe/cache"
-	"github.com/autosafe/autosafe/internal/row"
+	"github.com/autosafe/autosafe/internal/key"
 	"github.com/autosafe/autosafe/spec"
-	"github.com/autosafe/autosafe/spec/schema"
 )
 
-// Plan says what Build would do, by the same look-ups and without running
-// anything. Behind a step that must run, nothing is known: it may yield the
-// rows that it yielded before.
+// planTag names what the ID of a plan is made of.
+const planTag = "autosafe.plan/1"
+
+// Plan says what Build would do. It goes through the steps as a build does,
+// by the same look-ups, but runs no component and writes nothing to the cache.
+// Rows that the cache knows go on to the next step, so that this is planned to
+// the row too. Behind a task that must run its rows are missing: from there on
+// figures are estimates.
 func (e *Engine) Plan(ctx context.Context) (*Plan, error) {
-	b := e.newBuild(ctx)
+	lost := map[cache.Digest]bool{}
+	for heals := 0; ; heals++ {
+		plan, p, err := e.planOnce(ctx, lost)
+		if !errors.As(err, new(*damagedError)) || heals == maxHeals {
+			return plan, err
+		}
+		// What the build would withdraw, the plan does without.
+		p.eachDamaged(func(st *stepState) error { lost[st.key] = true; return nil })
+	}
+}
+
+func (e *Engine) planOnce(ctx context.Context, lost map[cache.Digest]bool) (*Plan, *planner, error) {
+	dry := &dryRun{
+		scratch: scratch{store: e.opts.Store},
+		missing: map[shortKey]struct{}{}, made: map[cache.Digest]string{}, lost: lost,
+	}
+	b, err := e.newBuild(ctx, dry)
+	if err != nil {
+		return nil, nil, err
+	}
 	defer b.cancel()
-	plan := &Plan{Steps: []StepPlan{}, Outputs: []OutputPlan{}}
-	for _, st := range b.order {
-		if err := ctx.Err(); err != nil {
-			return nil, err
+	p := &planner{build: b, plan: &Plan{Steps: []StepPlan{}, Outputs: []OutputPlan{}}, more: map[*spec.Step]more{}, open: map[cache.Digest]bool{}}
+	stopWatch := b.watchInterrupt()
+	err = p.all()
+	stopWatch()
+	if errors.Is(err, errStopped) || errors.Is(err, errAborted) {
+		if err = ctx.Err(); err == nil {
+			err = ErrInterrupted
 		}
+	}
+	if cerr := dry.scratch.close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return nil, p, err
+	}
+	return p.plan, p, nil
+}
+
+// planner makes a plan.
+type planner struct {
+	*build
+	plan *Plan
+	more map[*spec.Step]more   // rows that a step yields on top of those known
+	open map[cache.Digest]bool // steps, by base, of which not all input is known
+	id   key.List
+}
+
+func (p *planner) all() error {
+	if err := p.prepare(); err != nil {
+		return err
+	}
+	p.id = key.New(planTag)
+	for _, st := range p.order {
+		if p.ending() {
+			return errStopped
+		}
+		var err error
 		if st.Kind == spec.DatasetStep {
-			if err := b.planOutputs(plan, st); err != nil {
-				return nil, err
-			}
-			continue
+			err = p.planDataset(st)
+		} else {
+			err = p.planStep(st)
 		}
-		if err := b.lookUp(st); err != nil {
-			return nil, err
-		}
-		p, err := b.planStep(st)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		plan.Steps = append(plan.Steps, *p)
 	}
-	return plan, nil
+	p.total()
+	said, err := json.Marshal(p.plan)
+	if err != nil {
+		return err
+	}
+	p.id.Add("plan", said)
+	p.plan.ID = cache.Digest(p.id.Digest()).String()[:32]
+	return nil
 }
 
-func (b *build) planStep(st *stepState) (*StepPlan, error) {
-	p := &StepPlan{Address: st.Address, Status: StatusRun}
-	if st.hit {
-		p.Status, p.Known, p.Reason = StatusHit, true, "in the cache"
-		p.RowsIn, p.RowsOut, p.RowsHit = st.rowsIn, st.rowsOut, st.tasks
-		return p, nil
+// planStep plans one step.
+func (p *planner) planStep(st *stepState) error {
+	sp := StepPlan{Address: st.Address, Status: StatusRun, Base: st.base, Known: p.inputWhole(st)}
+	var k cache.Digest
+	if sp.Known {
+		sp.Parts = p.stepParts(st)
+		k = sp.Parts.Digest()
+		if err := p.lookUp(st); err != nil {
+			return err
+		}
 	}
-	if waits := b.waitsFor(st); waits != "" {
-		p.Reason = inputFirst(st, waits)
-		return p, nil
+	why, err := p.compare(st, &sp, k)
+	if err != nil {
+		return err
 	}
-	p.Known = true
+	if !st.hit {
+		if err := p.tryRun(st); err != nil {
+			return err
+		}
+	}
+	sp.RowsIn, sp.RowsOut, sp.RowsHit, sp.RowsMiss = st.rowsIn, st.rowsOut, st.rowsHit, st.rowsMiss
+	p.status(st, &sp, k)
+	// A step before it may come to tasks of this one, which then run there.
+	base := cache.Digest(st.base.Digest())
+	p.open[base] = p.open[base] || !sp.Known
+	sp.Known = sp.Known && !(sp.RowsMiss > 0 && p.open[base])
+	sp.Reason = why.text(p, st, &sp)
+	if err := p.estimate(st, &sp, why); err != nil {
+		return err
+	}
+	p.plan.Steps = append(p.plan.Steps, sp)
+	p.id.Add("step", append(base[:], k[:]...))
+	return nil
+}
+
+// tryRun has a step go through the rows that are known.
+func (p *planner) tryRun(st *stepState) error {
+	var err error
 	switch {
+	case isSource(st.Step):
+		st.unknown = 1
 	case st.Kind == spec.DistillStep:
-		p.Reason = "these operations have not seen this input; no model is asked"
-		p.RowsIn = b.inputRows(st)
-		p.RowsMiss = p.RowsIn
-	case st.Role.Component.Role == schema.ThreatSource:
-		p.Status, p.Reason = StatusNew, "no such source is in the cache"
+		err = p.runDistill(st)
+		st.rowsMiss = st.rowsIn
 	default:
-		return p, b.planRows(st, p)
+		err = p.runRole(st)
 	}
-	return p, nil
+	if ferr := st.flow.finish(err); err == nil {
+		err = ferr
+	}
+	st.whole = p.inputWhole(st) && st.unknown == 0 && !p.fails(st)
+	return err
 }
 
-// waitsFor names an input that is not known yet.
+// fails says whether so many of the known rows failed for good that a build
+// would end here.
+func (p *planner) fails(st *stepState) bool {
+	failed := st.failures()
+	return !st.hit && failed > 0 && (!allowed(st.Step, failed) || nothingWorked(st.Step, failed, st.tasks))
+}
+
+// status says what a build would do with a step, after it was gone through.
+func (p *planner) status(st *stepState, sp *StepPlan, k cache.Digest) {
+	switch {
+	case st.hit:
+		sp.Status = StatusHit
+	case sp.Known && p.dry.made[k] != "":
+		// Its twin runs first and leaves the record that this one finds.
+		sp.Status = StatusHit
+		sp.RowsHit, sp.RowsMiss = sp.RowsHit+sp.RowsMiss, 0
+	case st.refresh:
+	case isSource(st.Step), sp.Known && st.Kind == spec.RoleStep && sp.RowsHit == st.equal && sp.RowsMiss > 0:
+		sp.Status = StatusNew
+	}
+	if sp.Known && !st.hit && p.dry.made[k] == "" {
+		p.dry.made[k] = st.Address
+	}
+}
+
+// waitsFor names an input of which not all rows are known.
 func (b *build) waitsFor(st *stepState) string {
 	for _, in := range st.Inputs {
-		if !b.states[in].hit {
+		if !b.states[in].whole {
 			return in.Address
 		}
 	}
@@ -83,156 +195,57 @@ func inputFirst(st *stepState, input string) string {
 	return "its input " + input + " must run first"
 }
 
-func (b *build) inputRows(st *stepState) (n int64) {
+// planDataset looks a dataset's outputs up.
+func (p *planner) planDataset(st *stepState) error {
+	step := StepPlan{Address: st.Address, Status: StatusHit, Known: p.inputWhole(st), Reason: "every output is in place"}
 	for _, in := range st.Inputs {
-		n += b.states[in].rowsOut
+		step.RowsIn += p.states[in].rowsOut
 	}
-	return n
-}
-
-// planRows looks a step's rows up one by one.
-func (b *build) planRows(st *stepState, p *StepPlan) error {
-	base, err := baseParts(st.Step, b.fileDigest)
-	if err != nil {
-		return fmt.Errorf("%s: %w", st.Address, err)
-	}
-	s := &rowStep{build: b, st: st, keys: newRowKeys(base)}
-	in := b.reader(st)
-	for {
-		items, err := in.next()
-		if err != nil {
-			return err
-		}
-		if len(items) == 0 {
-			break
-		}
-		p.RowsIn += int64(len(items))
-		for _, it := range items {
-			digest := cache.Sum(s.reads(it.row))
-			for sample := range max(1, st.Role.Samples) {
-				rec, err := getRow(b.opts.Store, s.keys.key(digest, sample))
-				if err != nil {
-					return err
-				}
-				if rec != nil {
-					p.RowsHit++
-				} else {
-					p.RowsMiss++
-				}
+	step.RowsOut, step.RowsHit = step.RowsIn, step.RowsIn
+	waits := p.waitsFor(st)
+	for _, out := range st.Dataset.Outputs {
+		o := OutputPlan{Address: out.Address, Path: p.outDir(out.Path), Status: StatusRun}
+		var k cache.Digest
+		if waits != "" {
+			o.Reason = inputFirst(st, waits)
+		} else {
+			parts, err := outputKey(st.Dataset, out, st.offline, p.input(st), p.fileDigest)
+			if err != nil {
+				return fmt.Errorf("%s: %w", out.Address, err)
+			}
+			k = parts.Digest()
+			if err := p.planOutput(st, out, k, &o); err != nil {
+				return err
 			}
 		}
-	}
-	switch {
-	case p.RowsHit == 0:
-		p.Status, p.Reason = StatusNew, "none of its rows is in the cache"
-	case p.RowsMiss == 0:
-		p.Reason = "every row is in the cache; they are put together anew"
-	default:
-		p.Reason = fmt.Sprintf("%d of %d rows are not in the cache", p.RowsMiss, p.RowsHit+p.RowsMiss)
-	}
-	return nil
-}
-
-// planOutputs looks a dataset's outputs up.
-func (b *build) planOutputs(plan *Plan, st *stepState) error {
-	status := StatusHit
-	waits := b.waitsFor(st)
-	for _, out := range st.Dataset.Outputs {
-		p := OutputPlan{Address: out.Address, Path: b.outDir(out.Path), Status: StatusRun}
-		if waits != "" {
-			p.Reason = inputFirst(st, waits)
-		} else if err := b.planOutput(st, out, &p); err != nil {
-			return err
+		if o.Status != StatusHit {
+			step.Status, step.Reason = StatusRun, "outputs must be written"
+			step.RowsHit, step.RowsMiss = 0, step.RowsIn
 		}
-		if p.Status != StatusHit {
-			status = StatusRun
-		}
-		plan.Outputs = append(plan.Outputs, p)
+		p.plan.Outputs = append(p.plan.Outputs, o)
+		p.id.Add("output", k[:])
 	}
-	step := StepPlan{Address: st.Address, Status: status, Known: waits == ""}
-	step.Reason = "every output is in place"
 	if waits != "" {
 		step.Reason = inputFirst(st, waits)
-	} else {
-		step.RowsIn = b.inputRows(st)
-		step.RowsOut = step.RowsIn
-		if status != StatusHit {
-			step.Reason = "outputs must be written"
-		}
 	}
-	plan.Steps = append(plan.Steps, step)
+	step.Work = Work{Basis: basisExact}.exact()
+	p.plan.Steps = append(p.plan.Steps, step)
 	return nil
 }
 
-func (b *build) planOutput(st *stepState, out *spec.OutputBody, p *OutputPlan) error {
-	parts, err := outputKey(st.Dataset, out, st.offline, b.input(st), b.fileDigest)
-	if err != nil {
-		return fmt.Errorf("%s: %w", out.Address, err)
-	}
-	rec, ok, err := getRecord[outputRecord](b.opts.Store, cache.Digest(parts.Digest()))
+func (p *planner) planOutput(st *stepState, out *spec.OutputBody, k cache.Digest, o *OutputPlan) error {
+	rec, ok, err := getRecord[outputRecord](p.opts.Store, k)
 	switch {
 	case err != nil:
 		return err
 	case !ok:
-		p.Status, p.Reason = StatusNew, "these rows were not written in this form"
-	case !b.inPlace(st, out, p.Path, rec):
-		p.Reason = "its files are missing or were changed"
+		o.Status, o.Reason = StatusNew, "these rows were not written in this form"
+	case st.refresh:
+		o.Reason = "asked for with -refresh"
+	case !p.inPlace(st, out, o.Path, rec):
+		o.Reason = "its files are missing or were changed"
 	default:
-		p.Status, p.Reason = StatusHit, "its files are in place"
+		o.Status, o.Reason = StatusHit, "its files are in place"
 	}
 	return nil
-}
-
-// NotBuiltError says that a step's rows are not in the cache.
-type NotBuiltError struct{ Address string }
-
-func (e *NotBuiltError) Error() string { return e.Address + " has not been built" }
-
-// Rows gives the rows of a step as the last build left them: for a dataset
-// those that it was made of. It runs nothing; a step that is not in the cache
-// is a *NotBuiltError.
-func (e *Engine) Rows(ctx context.Context, address string) (func(yield func(row.Row, error) bool), error) {
-	b := e.newBuild(ctx)
-	defer b.cancel()
-	b.showing = true
-	var found *stepState
-	for _, st := range b.order {
-		if st.Kind != spec.DatasetStep {
-			if err := b.lookUp(st); err != nil {
-				return nil, err
-			}
-		}
-		if st.Address == address {
-			found = st
-		}
-	}
-	if found == nil {
-		return nil, fmt.Errorf("no step %s in this recipe", address)
-	}
-	in := &reader{flows: []*flow{found.flow}}
-	if found.Kind == spec.DatasetStep {
-		in = b.reader(found)
-		if waits := b.waitsFor(found); waits != "" {
-			return nil, &NotBuiltError{waits}
-		}
-	} else if !found.hit {
-		return nil, &NotBuiltError{address}
-	}
-	return func(yield func(row.Row, error) bool) {
-		for {
-			items, err := in.next()
-			if err != nil {
-				yield(row.Row{}, err)
-				return
-			}
-			if len(items) == 0 {
-				return
-			}
-			for _, it := range items {
-				if !yield(it.row, nil) {
-					return
-				}
-			}
-		}
-	}, nil
 }

@@ -22,6 +22,9 @@ type progress struct {
 	calls     func() CallCounts // nil until the component runs
 	cutOff    bool              // ran through, and the result was known
 	transient bool              // some row failed in a way that may pass
+	rowsMiss  int64             // plan: tasks that must run
+	equal     int64             // plan: hits that are equal to one that must run
+	unknown   int64             // plan: tasks of which the outcome is not known
 }
 
 func (p *progress) count(f func(p *progress)) {
@@ -87,7 +90,7 @@ func (st *stepState) finished(status Status) *StepSummary {
 	s := &StepSummary{
 		Address: st.Address, Status: status, Seconds: st.seconds,
 		RowsIn: st.rowsIn, RowsOut: st.rowsOut, RowsHit: st.rowsHit,
-		Dropped: maps.Clone(st.dropped), Calls: st.callCounts(),
+		Dropped: maps.Clone(st.dropped), Calls: st.callCounts(), Key: st.key,
 	}
 	if len(st.failed) > 0 {
 		s.Failed = maps.Clone(st.failed)
@@ -101,10 +104,10 @@ func (st *stepState) finished(status Status) *StepSummary {
 
 // summary tells what the build has done so far.
 func (b *build) summary() *Summary {
-	sum := &Summary{Type: "summary", Steps: []StepSummary{}, Outputs: []OutputSummary{}}
+	sum := &Summary{Type: "summary", Limit: b.opts.Limit, Steps: []StepSummary{}, Outputs: []OutputSummary{}}
 	for _, st := range b.order {
 		status := st.status()
-		if !st.hit && !st.started {
+		if !st.hit && !st.started || st.blocked.Load() {
 			status = StatusSkipped
 		}
 		if st.Kind == spec.DatasetStep {

@@ -27,6 +27,9 @@ type stepRecord struct {
 	// Trace are blobs that say what became of each task, or which rows were
 	// dropped where (trace.go).
 	Trace []cache.Digest `json:"trace,omitempty"`
+	// From is, of a source that was cut off, the digest of the rows of the
+	// whole source as far as the cache knew it.
+	From *cache.Digest `json:"from,omitempty"`
 	// Again says that some rows failed in a way that may pass. Such a record
 	// can be shown, but it is no hit: the next build asks for these rows again.
 	Again bool `json:"again,omitempty"`
@@ -100,6 +103,7 @@ type rowRecord struct {
 	dropped string
 	err     *RowError
 	calls   []string
+	mark    uint64 // of the engine that made it anew on request
 }
 
 func (r *rowRecord) encode() ([]byte, error) {
@@ -112,11 +116,21 @@ func (r *rowRecord) encode() ([]byte, error) {
 	for _, c := range r.calls {
 		b = appendBytes(b, []byte(c))
 	}
-	if r.err == nil {
+	if r.err == nil && r.mark == 0 {
 		return b, nil
 	}
-	text, err := json.Marshal(r.err)
-	return appendBytes(b, text), err
+	var text []byte
+	if r.err != nil {
+		var err error
+		if text, err = json.Marshal(r.err); err != nil {
+			return nil, err
+		}
+	}
+	b = appendBytes(b, text)
+	if r.mark != 0 {
+		b = binary.BigEndian.AppendUint64(b, r.mark)
+	}
+	return b, nil
 }
 
 func appendBytes(b, v []byte) []byte {
@@ -137,10 +151,18 @@ func decodeRowRecord(b []byte) (*rowRecord, error) {
 	for n := d.uvarint(); n > 0 && d.err == nil; n-- {
 		r.calls = append(r.calls, string(d.take(int(d.uvarint()))))
 	}
-	if d.err == nil && len(d.b) > 0 {
+	if d.err != nil || len(d.b) == 0 {
+		return r, d.err
+	}
+	if text := d.take(int(d.uvarint())); len(text) > 0 {
 		r.err = &RowError{}
-		if err := json.Unmarshal(d.take(int(d.uvarint())), r.err); err != nil {
+		if err := json.Unmarshal(text, r.err); err != nil {
 			return nil, fmt.Errorf("row record: %w", errMalformed)
+		}
+	}
+	if len(d.b) > 0 {
+		if mark := d.take(8); d.err == nil {
+			r.mark = binary.BigEndian.Uint64(mark)
 		}
 	}
 	return r, d.err
@@ -154,6 +176,16 @@ type decoder struct {
 
 func (d *decoder) uvarint() uint64 {
 	v, n := binary.Uvarint(d.b)
+	if n <= 0 {
+		d.err, d.b = errMalformed, nil
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) varint() int64 {
+	v, n := binary.Varint(d.b)
 	if n <= 0 {
 		d.err, d.b = errMalformed, nil
 		return 0

@@ -73,7 +73,7 @@ func TestWriteError(t *testing.T) {
 	if err := closed.Close(); err != nil {
 		t.Fatal(err)
 	}
-	b := p.engine().newBuild(context.Background())
+	b := p.attempt()
 	b.order[1].flow = newFlow(closed)
 	if err := b.run(); !errors.Is(err, cache.ErrClosed) {
 		t.Errorf("the build ended with %v", err)
@@ -85,8 +85,11 @@ func TestCallsCountOnce(t *testing.T) {
 	p := newPipe(t, rows(600)...)
 	p.build(nil)
 	p.fake.counts.Made = 5
-	b := p.engine().newBuild(context.Background())
+	b := p.attempt()
 	if err := b.lookUp(b.order[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.order[0].flow.open(); err != nil {
 		t.Fatal(err)
 	}
 	loseBlobs(t, p, &b.order[0].flow.segments[1].chunk.digest)
@@ -223,4 +226,52 @@ func TestRowThatIsNone(t *testing.T) {
 			t.Errorf("%q gave %+v, %v", stored, rec, err)
 		}
 	}
+}
+
+// TestDamagedManifest damages where a step's rows lie: a build that needs none
+// of them does not mind, and the first that does makes them again.
+func TestDamagedManifest(t *testing.T) {
+	p := newPipe(t, rows(600)...)
+	p.build(nil)
+	want := p.output()
+	b := p.attempt()
+	if err := b.lookUp(b.order[0]); err != nil {
+		t.Fatal(err)
+	}
+	damageContent(t, p, *b.order[0].flow.closed)
+	if sum := p.build(nil); sum.Steps[0].Status != hit {
+		t.Errorf("nothing to do: %v", statuses(sum))
+	}
+	p.prompt = "q" // so that the source's rows are read
+	if sum := p.build(nil); sum.Steps[0].Status != run || p.output() != want {
+		t.Errorf("built: %v", statuses(sum))
+	}
+	if sum := p.build(nil); sum.Steps[0].Status != hit {
+		t.Errorf("built again: %v", statuses(sum))
+	}
+}
+
+// damageContent flips a bit in a blob, behind the head of its record.
+func damageContent(t *testing.T, p *pipe, d cache.Digest) {
+	t.Helper()
+	if err := p.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	segments, err := filepath.Glob(filepath.Join(p.dir, "cache", "v1", "blobs", "*.seg"))
+	if err != nil || len(segments) != 1 {
+		t.Fatal(segments, err)
+	}
+	b, err := os.ReadFile(segments[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := bytes.Index(b, d[:])
+	if i < 0 {
+		t.Fatal("no such blob")
+	}
+	b[i+90] ^= 0x40 // the head is 80 bytes, the digest among them
+	if err := os.WriteFile(segments[0], b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p.open()
 }

@@ -6,30 +6,17 @@ import (
 	"fmt"
 
 	"github.com/autosafe/autosafe/cache"
-	"github.com/autosafe/autosafe/internal/key"
 	"github.com/autosafe/autosafe/internal/row"
 	"github.com/autosafe/autosafe/spec"
 	"github.com/autosafe/autosafe/spec/schema"
 )
 
-// stepParts are the parts of a step's key. Its input must be finished.
-func (b *build) stepParts(st *stepState) (key.List, error) {
-	if st.Kind == spec.DistillStep {
-		return distillKey(st.Step, b.input(st)), nil
-	}
-	base, err := baseParts(st.Step, b.fileDigest)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", st.Address, err)
-	}
-	return stepKey(base, b.input(st), st.Role), nil
-}
-
 // record stores what a finished step came to.
 func (b *build) record(st *stepState) error {
-	parts, err := b.stepParts(st)
-	if err != nil {
-		return err
+	if b.changedSince(st) {
+		return nil
 	}
+	parts := b.stepParts(st)
 	k := cache.Digest(parts.Digest())
 	rec := &stepRecord{
 		Rows: st.rowsOut, RowsIn: st.rowsIn, Tasks: st.tasks,
@@ -39,8 +26,8 @@ func (b *build) record(st *stepState) error {
 	if err != nil {
 		return err
 	}
-	if known && old.Digest == rec.Digest && old.Again == rec.Again {
-		st.cutOff = !rec.Again && !st.ranAnyhow()
+	if known && old.Digest == rec.Digest && old.Again == rec.Again && !rec.Again && !st.ranAnyhow(k) {
+		st.count(func(p *progress) { p.cutOff, p.rowsHit = true, p.tasks })
 	}
 	// Also where nothing is new: what the old record names may be lost.
 	if rec.Parts, err = b.opts.Store.PutBlob(parts.Encode()); err != nil {
@@ -49,13 +36,60 @@ func (b *build) record(st *stepState) error {
 	if rec.Manifest, err = st.flow.manifest(); err != nil {
 		return err
 	}
+	if rec.Trace, err = st.trace.finish(); err != nil {
+		return err
+	}
+	if b.opts.Limit > 0 && isSource(st.Step) {
+		whole, err := b.usable(st, stepKey(st.base, b.input(st), st.Role).Digest())
+		if err != nil {
+			return err
+		}
+		if whole != nil {
+			rec.From = &whole.Digest
+		}
+	}
+	st.key = k
 	return putRecord(b.opts.Store, k, rec)
 }
 
-// ranAnyhow says whether a component worked although it came to what was
-// known already.
-func (st *stepState) ranAnyhow() bool {
-	return st.Kind == spec.RoleStep && (st.Role.Component.Role == schema.ThreatSource || st.rowsHit < st.tasks)
+// changedSince says whether a file that a step was given is no longer what it
+// was when the step's key was made. What the component read of it is not
+// known then, so the step is not recorded.
+func (b *build) changedSince(st *stepState) bool {
+	if st.Kind != spec.RoleStep || len(st.Role.Files) == 0 {
+		return false
+	}
+	now, err := baseParts(st.Step, b.fileDigest)
+	if err == nil && now.Equal(st.base) {
+		return false
+	}
+	b.emit(Event{Notice: &Notice{Warning: true, Address: st.Address, Summary: "A file changed while the build ran",
+		Detail: "What " + st.Address + " read of it is not known, so the next build runs the step again."}})
+	return true
+}
+
+// ranAnyhow says whether a step did work although it came to what was known
+// already.
+func (st *stepState) ranAnyhow(k cache.Digest) bool {
+	switch {
+	case st.sameBefore(k) != nil: // the one before it did
+		return st.rowsHit < st.tasks && st.Kind == spec.RoleStep
+	case isSource(st.Step), st.refresh:
+		return true
+	case st.Kind == spec.DistillStep:
+		return false
+	}
+	return st.rowsHit < st.tasks
+}
+
+// sameBefore is the twin that left a record under a key, if one did.
+func (st *stepState) sameBefore(k cache.Digest) *stepState {
+	for t := st.twin; t != nil; t = t.twin {
+		if t.key == k {
+			return t
+		}
+	}
+	return nil
 }
 
 func (st *stepState) dropRecords() []countRecord {
@@ -76,21 +110,20 @@ func (st *stepState) dropRecords() []countRecord {
 
 // runRole runs a step's component.
 func (b *build) runRole(st *stepState) error {
-	base, err := baseParts(st.Step, b.fileDigest)
-	if err != nil {
-		return fmt.Errorf("%s: %w", st.Address, err)
-	}
 	if st.Role.Component.Role == schema.ThreatSource {
 		return b.runSource(st)
 	}
-	s := &rowStep{
-		build: b, st: st, keys: newRowKeys(base),
-		seq:     newSequencer(maxOpenRows),
-		pending: map[uint64]pendingTask{},
-		places:  make(chan struct{}, inFlightLimit(st.Role)),
-		samples: max(1, st.Role.Samples),
+	st.trace = b.tracer(traceTasks)
+	st.rows = newRowStep(b, st)
+	return st.rows.run()
+}
+
+// tracer is what collects the trace of a step; a plan traces nothing.
+func (b *build) tracer(kind byte) *tracer {
+	if b.dry != nil {
+		return nil
 	}
-	return s.run()
+	return &tracer{store: b.opts.Store, kind: kind}
 }
 
 // start starts a run of a component. Where its plugin refuses the
@@ -102,7 +135,7 @@ func (b *build) start(st *stepState, body *spec.RoleBody, address, workDir strin
 	}
 	run, err := b.opts.Runner.Start(b.ctx, RunSpec{
 		Address: address, Plugin: body.Plugin, Role: body.Component.Role, Component: body.Component.Name,
-		Config: config, Models: body.Models, Seed: st.Seed, Generation: st.Generation, WorkDir: workDir,
+		Config: config, Models: body.Models, Seed: st.Seed, Generation: st.Generation, WorkDir: workDir, Refresh: st.refresh,
 	})
 	if err != nil {
 		return nil, addressed(err, address)
@@ -163,6 +196,9 @@ func (b *build) rowFailed(st *stepState, id string, rowErr *RowError) error {
 		p.transient = p.transient || rowErr.Transient
 	})
 	b.emit(Event{Failed: &RowFailed{Address: st.Address, Row: id, Error: rowErr}})
+	if b.dry != nil { // which counts them all
+		return nil
+	}
 	if allowed(st.Step, st.failures()) {
 		return nil
 	}

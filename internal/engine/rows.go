@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
-	"strconv"
 	"sync"
 
 	"github.com/autosafe/autosafe/cache"
@@ -40,6 +38,7 @@ type rowStep struct {
 	samples int
 	seq     *sequencer
 	places  chan struct{} // a task at the plugin holds one
+	tasks   *taskTable
 
 	mu        sync.Mutex
 	pending   map[uint64]pendingTask
@@ -55,17 +54,34 @@ type pendingTask struct {
 	key cache.Digest
 }
 
+func newRowStep(b *build, st *stepState) *rowStep {
+	if st.table == nil {
+		st.table = newTaskTable()
+	}
+	return &rowStep{
+		build: b, st: st, keys: newRowKeys(st.base),
+		seq:     newSequencer(maxOpenRows),
+		pending: map[uint64]pendingTask{},
+		tasks:   st.table,
+		places:  make(chan struct{}, inFlightLimit(st.Role)),
+		samples: max(1, st.Role.Samples),
+	}
+}
+
 func (s *rowStep) run() error {
 	emitted := make(chan error, 1)
 	go func() {
 		err := s.emit()
 		if err != nil {
-			s.fail(err) // dispatch only learns that the step is over
+			s.failStep(s.st, err) // dispatch only learns that the step is over
 			s.seq.abandon()
 		}
 		emitted <- err
 	}()
 	err := s.dispatch()
+	if err == nil {
+		s.st.dispatched()
+	}
 	if rerr := s.wait(); rerr != nil {
 		err = rerr
 	}
@@ -79,10 +95,10 @@ func (s *rowStep) run() error {
 	if s.component != nil {
 		s.component.Close()
 	}
-	if err == nil && s.stopping.Load() {
+	if err == nil && s.halted(s.st) {
 		err = errStopped
 	}
-	if failed := s.st.failures(); err == nil && failed > 0 && (!allowed(s.st.Step, failed) || nothingWorked(s.st.Step, failed, s.st.tasks)) {
+	if failed := s.st.failures(); err == nil && s.dry == nil && failed > 0 && (!allowed(s.st.Step, failed) || nothingWorked(s.st.Step, failed, s.st.tasks)) {
 		err = fmt.Errorf("%s: %w: %d of %d", s.st.Address, ErrTooManyFailures, failed, s.st.tasks)
 	}
 	return err
@@ -103,50 +119,91 @@ func (s *rowStep) wait() error {
 // dispatch reads the input to its end, or until the build stops.
 func (s *rowStep) dispatch() error {
 	in := s.reader(s.st)
-	for {
-		items, err := in.next()
-		if err != nil {
-			if s.stopping.Load() {
-				return errStopped
+	err := pipeline[span, []lookedUp]{
+		next: func() (span, bool, error) {
+			rows, ok, err := in.span()
+			if err != nil && s.halted(s.st) {
+				err = errStopped
 			}
-			return err
-		}
-		if len(items) == 0 {
-			s.st.count(func(p *progress) { p.inputDone = true })
-			return nil
-		}
-		if err := s.dispatchRows(items); err != nil {
-			return err
-		}
+			return rows, ok, err
+		},
+		stop: in.stop,
+		work: s.lookUpRows,
+		done: s.dispatchRows,
+	}.run()
+	if err == nil {
+		s.st.count(func(p *progress) { p.inputDone = true })
 	}
+	return err
 }
 
-func (s *rowStep) dispatchRows(items []item) error {
+// lookedUp is a row with what was found for it ahead, beside other rows.
+type lookedUp struct {
+	row     row.Row
+	columns []byte // that the component reads
+	digest  cache.Digest
+	samples []sampleFound
+}
+
+// sampleFound is what the cache has for one sample of a row.
+type sampleFound struct {
+	key    cache.Digest
+	record *rowRecord // nil if there is none, or was none yet
+}
+
+// lookUpRows looks rows up in the cache.
+func (s *rowStep) lookUpRows(rows span) ([]lookedUp, error) {
+	items, err := rows.load()
+	if err != nil {
+		return nil, err
+	}
+	list := make([]lookedUp, len(items))
+	found := make([]sampleFound, len(items)*s.samples)
+	for i := range list {
+		l := &list[i]
+		l.row, l.columns = items[i].row, s.reads(items[i].row)
+		l.digest = cache.Sum(l.columns)
+		l.samples, found = found[:s.samples], found[s.samples:]
+		for sample := range l.samples {
+			f := &l.samples[sample]
+			f.key = s.keys.key(l.digest, sample)
+			if f.record, err = s.known(f.key); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return list, nil
+}
+
+func (s *rowStep) dispatchRows(rows []lookedUp) error {
 	var batch []pendingTask
-	for _, it := range items {
-		columns := s.reads(it.row)
-		digest := cache.Sum(columns)
-		s.st.count(func(p *progress) { p.rowsIn++ })
-		for sample := range s.samples {
+	var hits []placed
+	s.st.count(func(p *progress) { p.rowsIn += int64(len(rows)) })
+	for _, r := range rows {
+		for sample := range r.samples {
 			// Who waits for places must not hold what would free them.
-			if len(batch) > 0 && s.seq.full() {
+			if len(batch)+len(hits) > 0 && s.seq.full() {
+				s.seq.putAll(hits)
 				if err := s.send(batch); err != nil {
 					return err
 				}
-				batch = nil
+				batch, hits = nil, hits[:0]
 			}
-			task, hit, err := s.dispatchOne(it.row, columns, digest, sample)
+			task, hit, err := s.dispatchOne(&r, sample, &hits)
 			if err != nil {
 				return err
 			}
 			if hit {
 				continue
 			}
+			s.seq.putAll(hits)
+			hits = hits[:0]
 			if batch, err = s.queue(batch, task); err != nil {
 				return err
 			}
 		}
 	}
+	s.seq.putAll(hits)
 	return s.send(batch)
 }
 
@@ -158,27 +215,55 @@ func (s *rowStep) reads(r row.Row) []byte {
 	return r.Project(s.st.Role.Reads).Bytes()
 }
 
-// dispatchOne answers a task from the cache or makes it ready to be sent.
-func (s *rowStep) dispatchOne(r row.Row, columns []byte, digest cache.Digest, sample int) (t pendingTask, hit bool, err error) {
-	if s.stopping.Load() {
+// dispatchOne answers a task from the cache, with one more of hits, or makes
+// it ready to be sent. A task that is equal to one under way waits for that.
+func (s *rowStep) dispatchOne(r *lookedUp, sample int, hits *[]placed) (t pendingTask, hit bool, err error) {
+	if s.halted(s.st) {
 		return t, false, errStopped
 	}
 	seq, ok := s.seq.reserve()
 	if !ok {
 		return t, false, errStopped
 	}
-	k := s.keys.key(digest, sample)
+	k, rec := r.samples[sample].key, r.samples[sample].record
 	s.st.count(func(p *progress) { p.tasks++ })
-	rec, err := getRow(s.opts.Store, k)
-	if err != nil {
-		return t, false, err
+	if s.dry != nil && sample == 0 {
+		s.dry.diff.note(k)
 	}
-	if rec != nil {
+	if s.tasks.join(k, waiter{s, seq, r.row, sample}) {
+		return t, true, nil
+	}
+	if rec == nil { // an equal task may have finished since
+		if rec, err = s.known(k); err != nil {
+			return t, false, err
+		}
+	}
+	switch {
+	case rec != nil:
 		s.st.count(func(p *progress) { p.rowsHit++ })
-		return t, true, s.settle(seq, outcome{r, sample, rec})
+		o := outcome{r.row, sample, k, rec}
+		*hits = append(*hits, placed{seq, o})
+		return t, true, s.count(o)
+	case s.dry != nil:
+		s.dry.miss(s.st, k)
+		s.seq.put(seq, outcome{r.row, sample, k, nil})
+		return t, true, nil
 	}
-	task := Task{Seq: seq, Row: columns, Sample: sample, Seed: taskSeed(s.st.Seed, digest, sample)}
-	return pendingTask{task, r, k}, false, nil
+	s.tasks.claim(k, s)
+	task := Task{Seq: seq, Row: r.columns, Sample: sample, Seed: taskSeed(s.st.Seed, r.digest, sample)}
+	return pendingTask{task, r.row, k}, false, nil
+}
+
+// known gives the outcome of a task that need not run; nil if it must.
+func (s *rowStep) known(k cache.Digest) (*rowRecord, error) {
+	if rec := s.tasks.failed(k); rec != nil {
+		return rec, nil
+	}
+	rec, err := getRow(s.opts.Store, k)
+	if rec != nil && s.st.refresh && rec.mark != s.mark {
+		return nil, err
+	}
+	return rec, err
 }
 
 // getRow reads a row's record; nil if there is none that can be read.
@@ -267,135 +352,4 @@ func (s *rowStep) send(batch []pendingTask) error {
 		return err
 	}
 	return nil
-}
-
-// receive takes the plugin's answers until it has given them all.
-func (s *rowStep) receive(run Run) {
-	defer close(s.received)
-	for {
-		ev, err := run.Recv()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err == nil {
-			err = s.results(ev.Results)
-		}
-		if err != nil {
-			s.recvErr = err
-			break
-		}
-	}
-	s.mu.Lock()
-	left := len(s.pending)
-	s.mu.Unlock()
-	if s.recvErr == nil && left > 0 {
-		s.recvErr = &RunError{Code: "bad_result", Summary: "the plugin ended without an answer to every row",
-			Detail: fmt.Sprintf("%s: %d rows were left", s.st.Address, left)}
-	}
-	if s.recvErr != nil {
-		s.fail(s.recvErr)
-		s.seq.abandon()
-		run.Close()
-	}
-}
-
-func (s *rowStep) results(results []Result) error {
-	for _, res := range results {
-		s.mu.Lock()
-		task, ok := s.pending[res.Seq]
-		delete(s.pending, res.Seq)
-		s.mu.Unlock()
-		if !ok {
-			return &RunError{Code: "bad_result", Summary: "the plugin answered a row that it was not asked",
-				Detail: fmt.Sprintf("%s: number %d", s.st.Address, res.Seq)}
-		}
-		<-s.places
-		s.st.count(func(p *progress) { p.inFlight-- })
-		rec, err := s.keep(task, res)
-		if err != nil {
-			return err
-		}
-		if err := s.settle(res.Seq, outcome{task.row, task.Sample, rec}); err != nil {
-			// The step has failed; what is in flight still finishes.
-			s.fail(err)
-		}
-	}
-	return nil
-}
-
-// keep makes a result's record and stores it, unless trying again may help.
-func (s *rowStep) keep(task pendingTask, res Result) (*rowRecord, error) {
-	rec := &rowRecord{dropped: res.Dropped, err: res.Err, calls: res.Calls}
-	for _, raw := range res.Rows {
-		written, err := row.Parse(raw)
-		if err != nil {
-			rec.rows = nil
-			rec.err = &RowError{Code: "bad_result", Summary: "the plugin gave a row that is no JSON object", Detail: err.Error()}
-			break
-		}
-		rec.rows = append(rec.rows, written)
-	}
-	if rec.err != nil && rec.err.Transient {
-		return rec, nil
-	}
-	b, err := rec.encode()
-	if err != nil {
-		return nil, err
-	}
-	return rec, s.opts.Store.Put(cache.Rows, task.key, b)
-}
-
-// codeInterrupted is the code of a row that was cut short because the build
-// is stopping. It did not fail.
-const codeInterrupted = "interrupted"
-
-// settle counts an outcome and gives it to the sequencer.
-func (s *rowStep) settle(seq uint64, o outcome) error {
-	var err error
-	switch rec := o.record; {
-	case rec.err != nil && rec.err.Code == codeInterrupted && rec.err.Transient && s.ending():
-		s.st.count(func(p *progress) { p.transient = true })
-	case rec.err != nil:
-		err = s.rowFailed(s.st, o.row.String("id"), rec.err)
-	case rec.dropped != "":
-		s.st.drop(rec.dropped, 1)
-	}
-	s.seq.put(seq, o)
-	return err
-}
-
-// emit merges what was written into the input rows and passes them on.
-func (s *rowStep) emit() error {
-	for {
-		outcomes := s.seq.take()
-		if len(outcomes) == 0 {
-			return nil
-		}
-		var rows []row.Row
-		for _, o := range outcomes {
-			if o.record.err != nil {
-				continue
-			}
-			for i, written := range o.record.rows {
-				r := o.row.Merge(blockColumn(written, s.st.Role))
-				rows = append(rows, r.WithString("id", s.childID(o, i)))
-			}
-		}
-		s.st.count(func(p *progress) { p.rowsOut += int64(len(rows)) })
-		if err := s.st.flow.append(rows); err != nil {
-			return err
-		}
-	}
-}
-
-// childID is the id of the i-th row that a task gave.
-func (s *rowStep) childID(o outcome, i int) string {
-	id := o.row.String("id")
-	if s.st.Role.Samples > 0 {
-		id += "." + strconv.Itoa(o.sample)
-	}
-	if i > 0 {
-		id += "-" + strconv.Itoa(i)
-	}
-	return id
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 
+	"github.com/autosafe/autosafe/internal/row"
 	"github.com/autosafe/autosafe/spec"
 	"github.com/autosafe/autosafe/spec/schema"
 )
@@ -63,11 +64,21 @@ type RunEvent struct {
 
 // Result answers one task. A source numbers its results from 0, in order.
 type Result struct {
-	Seq     uint64
-	Rows    [][]byte // the columns written, as JSON objects
-	Dropped string   // reason, if the row was left out on purpose
+	Seq  uint64
+	Rows [][]byte // the columns written, as JSON objects
+	// Parsed are Rows as they were read, where the Runner has read them.
+	Parsed  []row.Row
+	Dropped string // reason, if the row was left out on purpose
 	Err     *RowError
 	Calls   []string // keys of the model calls made for it, in order
+}
+
+// row reads the i-th row.
+func (r *Result) row(p *row.Parser, i int) (row.Row, error) {
+	if len(r.Parsed) == len(r.Rows) {
+		return r.Parsed[i], nil
+	}
+	return p.Parse(r.Rows[i])
 }
 
 // RowError is why a row failed.

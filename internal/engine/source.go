@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"math"
 	"strconv"
 
 	"github.com/autosafe/autosafe/internal/row"
@@ -14,6 +16,9 @@ import (
 // runSource runs a threat source: it has no input, and its rows come in
 // order.
 func (b *build) runSource(st *stepState) error {
+	if copied, err := b.copyTwin(st); copied || err != nil {
+		return err
+	}
 	run, err := b.start(st, st.Role, st.Address, "")
 	if err != nil {
 		return err
@@ -23,57 +28,117 @@ func (b *build) runSource(st *stepState) error {
 	if err := run.CloseSend(); err != nil {
 		return err
 	}
+	left := int64(math.MaxInt64)
+	if b.opts.Limit > 0 {
+		left = int64(b.opts.Limit)
+	}
+	err = pipeline[RunEvent, []sourceRow]{
+		next: func() (RunEvent, bool, error) {
+			if b.halted(st) {
+				return RunEvent{}, false, errStopped
+			}
+			ev, err := run.Recv()
+			if errors.Is(err, io.EOF) {
+				return RunEvent{}, false, nil
+			}
+			return ev, true, err
+		},
+		stop: func() { run.Close() },
+		work: func(ev RunEvent) ([]sourceRow, error) { return readSource(st.Role, ev.Results), nil },
+		done: func(rows []sourceRow) error { return b.passSource(st, rows, &left) },
+	}.run()
+	if errors.Is(err, errEnough) {
+		return nil
+	}
+	return err
+}
+
+// errEnough ends the reading of a source that has given as many rows as are
+// wanted.
+var errEnough = errors.New("enough rows")
+
+// copyTwin takes the rows of a source that is configured alike and has run.
+func (b *build) copyTwin(st *stepState) (bool, error) {
+	twin := st.sameBefore(b.stepParts(st).Digest())
+	if twin == nil {
+		return false, nil
+	}
+	st.count(func(p *progress) {
+		p.inputDone, p.transient = true, twin.transient
+		maps.Copy(p.dropped, twin.dropped)
+		maps.Copy(p.failed, twin.failed)
+	})
+	in := &reader{flows: []*flow{twin.flow}}
 	for {
-		if b.stopping.Load() {
-			return errStopped
+		items, err := in.next()
+		if err != nil || len(items) == 0 {
+			return true, err
 		}
-		ev, err := run.Recv()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		rows, err := b.sourceRows(st, ev.Results)
-		if err != nil {
-			return err
-		}
-		st.count(func(p *progress) { p.rowsOut += int64(len(rows)) })
-		if err := st.flow.append(rows); err != nil {
-			return err
+		st.count(func(p *progress) { p.rowsOut += int64(len(items)) })
+		if err := st.flow.pass(items); err != nil {
+			return true, err
 		}
 	}
 }
 
-// sourceRows reads what a source sent, applies the block's map and gives each
+// sourceRow is what became of a row that a source sent.
+type sourceRow struct {
+	hashed
+	seq     uint64
+	dropped string
+	err     *RowError
+}
+
+// readSource reads what a source sent, applies the block's map and gives each
 // row its id.
-func (b *build) sourceRows(st *stepState, results []Result) ([]row.Row, error) {
-	var rows []row.Row
+func readSource(body *spec.RoleBody, results []Result) []sourceRow {
+	rows := make([]sourceRow, 0, len(results))
+	var p row.Parser
 	for _, res := range results {
-		switch {
-		case res.Err != nil:
-			if err := b.rowFailed(st, "#"+strconv.FormatUint(res.Seq, 10), res.Err); err != nil {
-				return nil, err
-			}
-		case res.Dropped != "":
-			st.drop(res.Dropped, 1)
+		if res.Err != nil || res.Dropped != "" {
+			rows = append(rows, sourceRow{seq: res.Seq, dropped: res.Dropped, err: res.Err})
 		}
-		for _, raw := range res.Rows {
-			r, err := row.Parse(raw)
+		for i := range res.Rows {
+			out := sourceRow{seq: res.Seq}
+			r, err := res.row(&p, i)
 			if err == nil {
-				r, err = mapRow(st.Role, r)
+				r, err = mapRow(body, r)
 			}
-			if err != nil {
-				e := &RowError{Code: "bad_row", Summary: "a record cannot be used", Detail: err.Error()}
-				if err := b.rowFailed(st, "#"+strconv.FormatUint(res.Seq, 10), e); err != nil {
-					return nil, err
-				}
-				continue
+			if err == nil {
+				out.hashed = hashRow(withSourceID(body, r))
+			} else {
+				out.err = &RowError{Code: "bad_row", Summary: "a record cannot be used", Detail: err.Error()}
 			}
-			rows = append(rows, withSourceID(st.Role, r))
+			rows = append(rows, out)
 		}
 	}
-	return rows, nil
+	return rows
+}
+
+// passSource counts and passes on what a source sent, up to the number of
+// rows that are left to be taken.
+func (b *build) passSource(st *stepState, list []sourceRow, left *int64) error {
+	rows := make([]hashed, 0, len(list))
+	for _, r := range list {
+		switch {
+		case *left == 0:
+		case r.err != nil:
+			if err := b.rowFailed(st, "#"+strconv.FormatUint(r.seq, 10), r.err); err != nil {
+				return err
+			}
+		case r.dropped != "":
+			st.drop(r.dropped, 1)
+		default:
+			rows = append(rows, r.hashed)
+			*left--
+		}
+	}
+	st.count(func(p *progress) { p.rowsOut += int64(len(rows)) })
+	err := st.flow.appendHashed(rows)
+	if err == nil && *left == 0 {
+		err = errEnough
+	}
+	return err
 }
 
 // mapRow makes the columns that the block's map asks for out of a record.

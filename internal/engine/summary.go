@@ -83,7 +83,8 @@ type Plan struct {
 	ID      string       `json:"id"`
 	Steps   []StepPlan   `json:"steps"`
 	Outputs []OutputPlan `json:"outputs"`
-	// Total adds the steps up. Seconds are not added: steps run side by side.
+	// Total adds the steps up. Steps run side by side, so its seconds lie
+	// between those of the longest step and their sum.
 	Total Work `json:"total"`
 }
 
@@ -135,7 +136,9 @@ type Work struct {
 	CostUSD      Range `json:"cost_usd"`
 	Seconds      Range `json:"seconds"` // at the declared limits
 	// Basis is where the figures are from: "exact", "history" (what the same
-	// step took before) or "declared" (what its component says a task takes).
+	// step took before), "declared" (what its component says a task takes) or
+	// "unknown" (the component says nothing, or an earlier step, which has never
+	// run, may give it any number of rows).
 	Basis string `json:"basis"`
 	// Unpriced names models that are asked and have no price.
 	Unpriced []string `json:"unpriced,omitempty"`

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/autosafe/autosafe/internal/key"
 	"github.com/autosafe/autosafe/internal/llm/offline"
@@ -23,9 +25,17 @@ type Options struct {
 	// offline model, which needs no network.
 	Offline   bool
 	UserAgent string
+	// Transport takes the place of the network, for tests; nil is the network.
+	Transport http.RoundTripper
 	// Notify, if set, is told once of each kind of trouble that a build waits
 	// for or lives with. It is called from many goroutines.
 	Notify func(summary, detail string)
+	// BudgetUSD, if above 0, is what the calls of this client may cost. A call
+	// that could pass it is refused with CodeBudget, once no call in flight
+	// can make room; so is every priced call after that.
+	BudgetUSD float64
+	// OnBudget, if set, is called once, before the first call is refused.
+	OnBudget func()
 	// Stopping, when closed, lets attempts in flight finish and refuses every
 	// other with CodeInterrupted. Stored answers are still given.
 	Stopping <-chan struct{}
@@ -37,26 +47,42 @@ func New(opts Options) Client { return newClient(opts) }
 func newClient(opts Options) *client {
 	return &client{
 		opts: opts, clock: realClock(opts.Stopping), base: newBaseTransport(), actor: offline.Complete,
-		endpoints: map[[sha256.Size]byte]*endpoint{}, flights: map[[sha256.Size]byte]*flight{},
+		budget: newBudget(opts), patience: claimPatience,
+		endpoints: map[[sha256.Size]byte]*endpoint{}, flights: map[[sha256.Size]byte]*flight{}, asked: map[uint64]struct{}{},
 	}
 }
 
 type client struct {
-	opts    Options
-	clock   clock
-	base    *http.Transport
-	actor   actor
-	schemas schemas
+	opts     Options
+	clock    clock
+	base     *http.Transport
+	actor    actor
+	schemas  schemas
+	budget   *budget       // nil: none
+	patience time.Duration // see claimPatience
 
 	mu        sync.Mutex
 	endpoints map[[sha256.Size]byte]*endpoint // by what tells providers apart, see endpointFor
 	flights   map[[sha256.Size]byte]*flight   // calls being made, by key
-	storeTold sync.Once
+	asked     map[uint64]struct{}             // calls answered while this client was at work, see remember
+
+	probed sync.Once             // the store has been asked whether it is ready
+	full   atomic.Pointer[Error] // why answers cannot be kept
+
+	storeTold, claimTold, waitTold sync.Once
 }
 
 func (c *client) Close() error {
 	c.base.CloseIdleConnections()
 	return nil
+}
+
+// network is where requests go.
+func (c *client) network() http.RoundTripper {
+	if c.opts.Transport != nil {
+		return c.opts.Transport
+	}
+	return c.base
 }
 
 // Complete implements Client.
@@ -130,6 +156,8 @@ type flight struct {
 	err    error
 	// own: the error is about the one who made the call, not about the call.
 	own bool
+	// refresh: the call is made whether or not its answer is stored.
+	refresh bool
 }
 
 // call answers one request from the store or from the endpoint. Of equal
@@ -156,8 +184,8 @@ func (c *client) call(ctx context.Context, req Request, tally *Tally) (got, erro
 		case <-ctx.Done():
 			return got{}, interrupted(ctx.Err())
 		}
-		if f.own { // try for ourselves
-			continue
+		if f.own || f.err == nil && req.Refresh && !c.wasAsked(k) || f.err != nil && f.refresh && !req.Refresh {
+			continue // try for ourselves
 		}
 		return follow(f, k, tally)
 	}
@@ -180,47 +208,21 @@ func (c *client) lead(ctx context.Context, f *flight, k [sha256.Size]byte, req R
 		c.mu.Unlock()
 		close(f.done)
 	}()
-	if a, ok := c.stored(k); ok {
-		f.answer, f.err = a, nil
-		tally.Cached.Add(1)
-		return got{a, k, true}, nil
-	}
-	f.answer, f.err = c.fetch(ctx, k, req, w, tally)
-	f.own = f.err != nil && ctx.Err() != nil
-	countFailed(f.err, tally)
-	return got{f.answer, k, false}, f.err
+	f.refresh = req.Refresh
+	out, err := c.obtain(ctx, k, req, w, tally)
+	f.answer, f.err = out.answer, err
+	f.own = err != nil && ctx.Err() != nil
+	return out, err
 }
 
 // countFailed counts a call that an endpoint did not answer. One that was not
 // begun, or was called off, has not failed.
 func countFailed(err error, tally *Tally) {
 	var e *Error
-	if !errors.As(err, &e) || e.cause != nil || e.Code == CodeOffline || e.Code == CodeStore {
+	if !errors.As(err, &e) || e.cause != nil || e.Code == CodeOffline || e.Code == CodeStore || e.Code == CodeBudget {
 		return
 	}
 	tally.Failed.Add(1)
-}
-
-// stored looks an answer up. A value that cannot be read, or that belongs to
-// another call, is none.
-func (c *client) stored(k [sha256.Size]byte) (Answer, bool) {
-	if c.opts.Store == nil {
-		return Answer{}, false
-	}
-	value, ok, err := c.opts.Store.Get(k)
-	if err != nil && c.opts.Notify != nil {
-		c.storeTold.Do(func() {
-			c.opts.Notify("the cache cannot be read; calls are made again", clip(plain(err.Error()), maxDetail))
-		})
-	}
-	if err != nil || !ok {
-		return Answer{}, false
-	}
-	r, err := DecodeRecord(value)
-	if err != nil || r.Key != hex.EncodeToString(k[:]) {
-		return Answer{}, false
-	}
-	return r.Answer, true
 }
 
 // fetch has the endpoint answer, and returns once the answer is kept.
@@ -228,33 +230,49 @@ func (c *client) fetch(ctx context.Context, k [sha256.Size]byte, req Request, w 
 	if err := ctx.Err(); err != nil {
 		return Answer{}, interrupted(err)
 	}
-	free := req.Model.Provider.Type == spec.ProviderOffline
-	keep := func(where string, a Answer) error {
+	free := isFree(req.Model)
+	body := w.body()
+	keep := func(where string, a Answer, took time.Duration) error {
 		count(a, req.Model, tally)
 		return c.keep(k, !free, Record{
 			Format: recordFormat, Key: hex.EncodeToString(k[:]), Endpoint: where, Purpose: req.Purpose,
-			Sample: req.Sample, Generation: req.Generation, Request: w.body(), Answer: a,
+			Sample: req.Sample, Generation: req.Generation, Request: body, Answer: a, Millis: took.Milliseconds(),
 		})
 	}
 	switch {
 	case free:
-		a, err := c.makeOffline(ctx, req, w, tally)
+		a, err := c.makeOffline(ctx, req, body, tally)
 		if err != nil {
 			return Answer{}, err
 		}
-		return a, keep(string(spec.ProviderOffline), a)
+		return a, keep(string(spec.ProviderOffline), a, 0)
 	case c.opts.Offline:
-		return Answer{}, &Error{Code: CodeOffline, Fatal: true,
-			Summary: fmt.Sprintf("a call to model %q is not in the cache, and -offline allows no other; build without -offline to make it", clip(plain(req.Model.ID), 100))}
+		return Answer{}, notCached(req)
 	}
 	e, err := c.endpointFor(req.Model.Provider)
 	if err != nil {
 		return Answer{}, err
 	}
-	return e.answer(ctx, w, tally, func(a Answer) error { return keep(e.name, a) })
+	return e.answer(ctx, order{
+		model: req.Model, wire: w, body: body, tally: tally, ready: c.canKeep,
+		keep: func(a Answer, took time.Duration) error { return keep(e.name, a, took) },
+	})
 }
 
-func (c *client) makeOffline(ctx context.Context, req Request, w wire, tally *Tally) (Answer, error) {
+// notCached is the error of a call that -offline does not allow.
+func notCached(req Request) *Error {
+	model := clip(plain(req.Model.ID), 100)
+	summary := fmt.Sprintf("a call to model %q is not in the cache, and -offline allows no other; build without -offline to make it", model)
+	if req.Refresh {
+		summary = fmt.Sprintf("model %q is to be asked again, and -offline allows no call; build without -offline, or without -refresh", model)
+	}
+	return &Error{Code: CodeOffline, Fatal: true, Summary: summary}
+}
+
+// isFree says whether a model is the offline one: no network, no cost.
+func isFree(m *spec.Model) bool { return m.Provider.Type == spec.ProviderOffline }
+
+func (c *client) makeOffline(ctx context.Context, req Request, body []byte, tally *Tally) (Answer, error) {
 	select {
 	case <-c.opts.Stopping:
 		return Answer{}, interrupted(errStopping)
@@ -262,7 +280,7 @@ func (c *client) makeOffline(ctx context.Context, req Request, w wire, tally *Ta
 	}
 	tally.InFlight.Add(1)
 	defer tally.InFlight.Add(-1)
-	return c.actor.answerOffline(ctx, req, w.body())
+	return c.actor.answerOffline(ctx, req, body)
 }
 
 // count adds an answered call to the tally.
@@ -270,25 +288,7 @@ func count(a Answer, m *spec.Model, tally *Tally) {
 	tally.Made.Add(1)
 	tally.InputTokens.Add(int64(a.Usage.InputTokens))
 	tally.OutputTokens.Add(int64(a.Usage.OutputTokens))
-	if m.Price != nil && m.Provider.Type != spec.ProviderOffline {
-		tally.AddCost((float64(a.Usage.InputTokens)*m.Price.Input + float64(a.Usage.OutputTokens)*m.Price.Output) / 1e6)
-	}
-}
-
-// keep stores an answer, durably if it was paid for. One that cannot be stored
-// is not used: the build would go on paying for what it cannot keep.
-func (c *client) keep(k [sha256.Size]byte, paid bool, r Record) error {
-	if c.opts.Store == nil {
-		return nil
-	}
-	b, err := r.encode()
-	if err == nil {
-		err = c.opts.Store.Put(k, b, paid)
-	}
-	if err != nil {
-		return &Error{Code: CodeStore, Fatal: true, Summary: "an answer cannot be stored in the cache", Detail: clip(plain(err.Error()), maxDetail)}
-	}
-	return nil
+	tally.AddCost(CostUSD(m, a.Usage))
 }
 
 // endpointFor is the endpoint of a provider. Provider blocks that agree in

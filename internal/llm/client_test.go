@@ -86,12 +86,35 @@ func TestStoreFails(t *testing.T) {
 		t.Errorf("error %+v", e)
 	}
 	r.wantCounts(counts{made: 1}) // it was paid for
-	r.store.putErr, r.store.getErr = nil, errors.New("bad sector")
+	r.store.putErr = nil
+	if e := r.mustFail(r.request("y")); e.Code != CodeStore || r.server.Calls() != 1 {
+		t.Errorf("a call that could not be kept was made: %+v", e)
+	}
+	r.connect(r.client.opts) // another build
+	r.store.getErr = errors.New("bad sector")
 	r.must(r.request("x"))
 	r.must(r.request("x"))
 	if len(r.notes) != 1 || !strings.Contains(r.notes[0], "bad sector") {
 		t.Errorf("notes %q", r.notes)
 	}
+}
+
+// unreadyStore knows beforehand that it cannot keep anything.
+type unreadyStore struct{ *memStore }
+
+func (unreadyStore) Ready() error { return errors.New("read-only") }
+
+func TestStoreIsNotReady(t *testing.T) {
+	r := newRig(t, llmtest.Options{})
+	r.must(r.request("x"))
+	r.connect(Options{Store: unreadyStore{r.store}})
+	if got := r.must(r.request("x")); !got.Cached {
+		t.Error("a stored answer was not given")
+	}
+	if e := r.mustFail(r.request("y")); e.Code != CodeStore || !e.Fatal || e.Detail != "read-only" {
+		t.Errorf("error %+v", e)
+	}
+	r.wantCounts(counts{made: 1, cached: 1})
 }
 
 func TestOneOfEqualCallsIsMade(t *testing.T) {

@@ -404,7 +404,9 @@ func TestReplyShapes(t *testing.T) {
 				t.Fatal(err)
 			}
 			w := wire{{"model", json.RawMessage(`"a-model-of-40-bytes--------"`)}}
-			got, err := e.answer(context.Background(), w, &r.tally, func(Answer) error { return nil })
+			got, err := e.answer(context.Background(), order{
+				model: r.model, wire: w, body: w.body(), tally: &r.tally, keep: func(Answer, time.Duration) error { return nil },
+			})
 			if err != nil {
 				t.Fatal(err)
 			}

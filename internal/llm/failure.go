@@ -21,6 +21,7 @@ type failure struct {
 	retry     bool          // the same request may succeed later
 	after     time.Duration // the endpoint asks to wait that long
 	noContact bool          // nothing listens there
+	lost      bool          // there may have been an answer, and a charge for it
 }
 
 // failed says what to make of an attempt that ended in err, or in an answer
@@ -50,7 +51,7 @@ func (e *endpoint) noReply(text string, err error) *failure {
 	if detail == "" && err != nil {
 		detail = err.Error()
 	}
-	return &failure{retry: true, err: Error{
+	return &failure{retry: true, lost: true, err: Error{
 		Code: CodeUnavailable, Transient: true,
 		Summary: e.name + " gave an answer that is no chat completion",
 		Detail:  e.redact.text(detail),
@@ -58,7 +59,7 @@ func (e *endpoint) noReply(text string, err error) *failure {
 }
 
 func (e *endpoint) noAnswer(err error) *failure {
-	f := &failure{retry: true, err: Error{
+	f := &failure{retry: true, lost: true, err: Error{
 		Code: CodeUnavailable, Transient: true,
 		Summary: e.name + " does not answer",
 		Detail:  e.redact.text(shortNetError(err)),
@@ -70,7 +71,7 @@ func (e *endpoint) noAnswer(err error) *failure {
 		f.err.Transient = false
 		f.err.Summary = e.name + " gave no usable answer"
 	case errors.As(err, &badCert):
-		f.retry = false
+		f.retry, f.lost = false, false
 		f.err.Fatal = true
 		f.err.Summary = e.name + " has no valid certificate"
 	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
@@ -81,6 +82,7 @@ func (e *endpoint) noAnswer(err error) *failure {
 		f.err.Summary = e.name + " broke its answer off"
 	default:
 		f.noContact = noContact(err)
+		f.lost = !f.noContact
 	}
 	return f
 }
@@ -127,6 +129,7 @@ func (e *endpoint) byStatus(status int, text, code string, w wire) *failure {
 		f.err = Error{Code: CodeRateLimited, Transient: true, Summary: e.name + " is limiting the rate of calls" + says}
 	case status == http.StatusRequestTimeout || status == http.StatusConflict || status == http.StatusTooEarly || status >= 500:
 		f.retry = true
+		f.lost = status == http.StatusGatewayTimeout // what was waited for may still have been made
 		f.err = Error{Code: CodeUnavailable, Transient: true, Summary: e.name + " is not able to answer" + says}
 	case status < 400:
 		f.err = Error{Code: CodeRejected, Fatal: true, Summary: e.name + " sends calls elsewhere" + says + ": set base_url to where the endpoint is"}

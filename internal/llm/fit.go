@@ -289,15 +289,7 @@ func validate(schema *jsonschema.Schema, raw json.RawMessage) error {
 	if err != nil {
 		return err
 	}
-	err = schema.Validate(v)
-	if err == nil {
-		return nil
-	}
-	// The first line names the schema's address, which says nothing here.
-	if _, problems, ok := strings.Cut(err.Error(), "\n"); ok {
-		return errors.New(problems)
-	}
-	return err
+	return problems(schema.Validate(v))
 }
 
 // again is what is added to the conversation to have a bad answer replaced:

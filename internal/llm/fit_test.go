@@ -224,3 +224,25 @@ func FuzzRecord(f *testing.F) {
 		}
 	})
 }
+
+// What a model is told of a misfit is the same in every run.
+func TestReasonsAreInOrder(t *testing.T) {
+	f := newTestFit(t, spec.StructuredSchema, `{"type":"object","properties":{"a":{"type":"object","properties":{"x":{"type":"string"},"y":{"type":"string"}},
+		"additionalProperties":false},"b":{"enum":["u"]},"c":{"minimum":3}},"required":["d"],"patternProperties":{"^a":{"maxProperties":1}}}`)
+	const text = `{"a":{"y":1,"x":2,"z":3,"w":4,"v":5},"b":"n","c":1}`
+	var want string
+	for range 50 {
+		_, bad := f.check(Answer{Content: text, FinishReason: "stop"})
+		if want == "" {
+			want = bad.reason
+		}
+		if bad.reason != want {
+			t.Fatalf("two runs say\n%s\nand\n%s", want, bad.reason)
+		}
+	}
+	for _, place := range []string{"/a/x", "/a/y", "/b", "/c", "'d'", "'v', 'w', 'z'"} {
+		if !strings.Contains(want, place) {
+			t.Errorf("%s is missing in\n%s", place, want)
+		}
+	}
+}

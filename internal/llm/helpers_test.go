@@ -45,6 +45,8 @@ func (s *memStore) Put(k [32]byte, v []byte, durable bool) error {
 	return s.putErr
 }
 
+func (s *memStore) Claim(context.Context, [32]byte) (func(), error) { return func() {}, nil }
+
 func (s *memStore) len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

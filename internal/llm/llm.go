@@ -31,6 +31,10 @@ type Request struct {
 	Generation int   // raised to buy new samples on purpose
 	Seed       int64 // sent to the endpoint if not 0
 
+	// Refresh asks again though an answer is stored: only answers that came
+	// while this client was at work count. The new answer replaces the old one.
+	Refresh bool
+
 	// Facts is what the offline stand-in may know of the case. It is sent to
 	// nobody else and is in no other endpoint's key.
 	Facts json.RawMessage
@@ -91,6 +95,18 @@ type Usage struct {
 type Store interface {
 	Get(key [32]byte) (value []byte, ok bool, err error)
 	Put(key [32]byte, value []byte, durable bool) error
+	// Claim waits until no other process makes the call with this key, and
+	// keeps the others from it until release. When it returns, Get gives what
+	// they have put durably. A process that dies claims nothing. The client
+	// claims a key once at a time.
+	Claim(ctx context.Context, key [32]byte) (release func(), err error)
+}
+
+// ReadyStore is a Store that can tell before the first call is paid for
+// whether its answer could be kept.
+type ReadyStore interface {
+	Store
+	Ready() error
 }
 
 // Client answers calls. It is safe for use by many goroutines.
@@ -143,6 +159,7 @@ const (
 	CodeUnavailable  Code = "unavailable"      // 5xx or transport after all retries
 	CodeTimeout      Code = "timeout"          // no answer in time after all retries
 	CodeInterrupted  Code = "interrupted"      // the build is stopping
+	CodeBudget       Code = "budget"           // the call could pass Options.BudgetUSD
 	CodeOffline      Code = "not_cached"       // -offline, and the call is not in the cache
 	CodeStore        Code = "cache_failed"     // the answer could not be stored
 )

@@ -34,6 +34,7 @@ type endpoint struct {
 	api      *openai.Client
 	redact   redactor
 	gate     *gate
+	budget   *budget // of the client; nil: none
 	notify   func(summary, detail string)
 
 	reached  atomic.Bool  // something answered there
@@ -48,7 +49,7 @@ func (c *client) newEndpoint(p *spec.Provider) (*endpoint, error) {
 	}
 	e := &endpoint{
 		provider: p, timeout: p.Timeout, redact: newRedactor(p),
-		gate: newGate(p.Limits, c.clock, c.opts.Stopping), notify: c.opts.Notify,
+		gate: newGate(p.Limits, c.clock, c.opts.Stopping), budget: c.budget, notify: c.opts.Notify,
 	}
 	if e.timeout <= 0 {
 		e.timeout = DefaultTimeout
@@ -60,26 +61,35 @@ func (c *client) newEndpoint(p *spec.Provider) (*endpoint, error) {
 	config := openai.DefaultConfig("") // the transport sets the key
 	config.BaseURL = shown.String()
 	config.HTTPClient = &http.Client{
-		Transport:     &transport{base: c.base, url: u, provider: p, agent: c.opts.UserAgent},
+		Transport:     &transport{base: c.network(), url: u, provider: p, agent: c.opts.UserAgent},
 		CheckRedirect: followRedirect,
 	}
 	e.api = openai.NewClientWithConfig(config)
 	return e, nil
 }
 
+// order is a call to be made.
+type order struct {
+	model *spec.Model
+	wire  wire
+	body  []byte // of the request
+	tally *Tally
+	// ready, if set, is asked before the call is sent.
+	ready func() error
+	// keep makes an answer durable. It is called while the call still counts
+	// as in flight, so that however a process ends, no more answers are lost
+	// than the limit on concurrency allows. took is the endpoint's own time.
+	keep func(a Answer, took time.Duration) error
+}
+
 // answer asks until there is an answer, the failure is final or the retries
 // are used up. A retry is used up only if the endpoint did nothing for others
 // meanwhile: a call told to slow down, on an endpoint that goes on answering,
 // waits for its turn.
-//
-// keep makes an answer durable. It is called while the call still counts as in
-// flight, so that however a process ends, no more answers are lost than the
-// limit on concurrency allows.
-func (e *endpoint) answer(ctx context.Context, w wire, tally *Tally, keep func(Answer) error) (Answer, error) {
-	body := w.body()
+func (e *endpoint) answer(ctx context.Context, o order) (Answer, error) {
 	seen, used := e.answered.Load(), 0
 	for attempt := 0; ; attempt++ {
-		ans, f, err := e.attempt(ctx, w, body, attempt, tally, keep)
+		ans, f, err := e.attempt(ctx, o, attempt)
 		switch {
 		case err != nil:
 			return Answer{}, err
@@ -107,20 +117,46 @@ func (e *endpoint) answer(ctx context.Context, w wire, tally *Tally, keep func(A
 
 // attempt sends the request once. err is set if it was not to be sent, the
 // context ended, or the answer could not be kept.
-func (e *endpoint) attempt(ctx context.Context, w wire, body []byte, n int, tally *Tally, keep func(Answer) error) (Answer, *failure, error) {
-	guess := estimate(len(body))
+func (e *endpoint) attempt(ctx context.Context, o order, n int) (Answer, *failure, error) {
+	grant, err := e.budget.admit(ctx, o.model, len(o.body))
+	if err != nil {
+		return Answer{}, nil, err
+	}
+	guess := estimate(len(o.body))
 	if err := e.gate.enter(ctx, guess); err != nil {
+		grant.unanswered(false)
 		return Answer{}, nil, interrupted(err)
 	}
 	more := 0
 	defer func() { e.gate.leave(more) }()
-	if n > 0 {
-		tally.Retried.Add(1)
+	if o.ready != nil {
+		if err := o.ready(); err != nil {
+			grant.unanswered(false)
+			return Answer{}, nil, err
+		}
 	}
-	tally.InFlight.Add(1)
-	defer tally.InFlight.Add(-1)
+	if n > 0 {
+		o.tally.Retried.Add(1)
+	}
+	o.tally.InFlight.Add(1)
+	defer o.tally.InFlight.Add(-1)
 
-	x := &exchange{body: body}
+	sent := e.gate.clock.now()
+	ans, f, err := e.send(ctx, o)
+	if err != nil || f != nil {
+		grant.unanswered(err != nil || f.lost)
+		return Answer{}, f, err
+	}
+	took := e.gate.clock.now().Sub(sent)
+	grant.answered(ans.Usage)
+	e.answered.Add(1)
+	more = ans.Usage.InputTokens + ans.Usage.OutputTokens - guess
+	return ans, nil, o.keep(ans, took)
+}
+
+// send has the endpoint answer; err is set if the context ended.
+func (e *endpoint) send(ctx context.Context, o order) (Answer, *failure, error) {
+	x := &exchange{body: o.body}
 	timed, cancel := context.WithTimeout(withExchange(ctx, x), e.timeout)
 	defer cancel()
 	// The transport sends body; see there.
@@ -133,14 +169,12 @@ func (e *endpoint) attempt(ctx context.Context, w wire, body []byte, n int, tall
 	}
 	if err == nil && x.status < 300 {
 		var ans Answer
-		if ans, err = read(resp, len(body)); err == nil {
+		if ans, err = read(resp, len(o.body)); err == nil {
 			e.redact.answer(&ans)
-			e.answered.Add(1)
-			more = ans.Usage.InputTokens + ans.Usage.OutputTokens - guess
-			return ans, nil, keep(ans)
+			return ans, nil, nil
 		}
 	}
-	return Answer{}, e.failed(x, err, w), nil
+	return Answer{}, e.failed(x, err, o.wire), nil
 }
 
 // final is the error of a call that is given up.

@@ -24,6 +24,9 @@ type Record struct {
 	// Request is the body as it was sent.
 	Request json.RawMessage `json:"request"`
 	Answer  Answer          `json:"answer"`
+	// Millis is how long the endpoint took to answer, the waits before the
+	// request was sent left out; 0 if that is not known.
+	Millis int64 `json:"millis,omitempty"`
 }
 
 // Answer is what a model said, before anything is checked.

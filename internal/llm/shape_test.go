@@ -123,6 +123,7 @@ var requestFields = map[string]change{
 	"Sample":     {inKey: true, do: func(r *Request) { r.Sample++ }},
 	"Generation": {inKey: true, do: func(r *Request) { r.Generation++ }},
 	"Seed":       {inKey: true, do: func(r *Request) { r.Seed++ }},
+	"Refresh":    {do: func(r *Request) { r.Refresh = true }, why: "whether an answer is stored does not change what is asked"},
 	"Facts":      {do: func(r *Request) { r.Facts = json.RawMessage(`{}`) }, why: "not sent; offline only"},
 }
 
@@ -148,6 +149,7 @@ var toolFields = map[string]change{
 
 var modelFields = map[string]change{
 	"Name":            {do: func(r *Request) { r.Model.Name = "other" }, why: "a label of the recipe"},
+	"Range":           {do: func(r *Request) { r.Model.Range.Filename = "other" }, why: "a place in the recipe"},
 	"Provider":        {inKey: true, do: func(r *Request) { r.Model.Provider.BaseURL = "http://other/v1" }},
 	"ID":              {inKey: true, do: func(r *Request) { r.Model.ID = "other" }},
 	"Temperature":     {inKey: true, do: func(r *Request) { r.Model.Temperature = nil }},

@@ -3,7 +3,18 @@ package llm
 import (
 	"math"
 	"sync/atomic"
+
+	"github.com/autosafe/autosafe/spec"
 )
+
+// CostUSD is what an answer of a model with that usage costs, in US dollars;
+// 0 for the offline model, and where the model has no price.
+func CostUSD(m *spec.Model, u Usage) float64 {
+	if m.Price == nil || isFree(m) {
+		return 0
+	}
+	return (float64(u.InputTokens)*m.Price.Input + float64(u.OutputTokens)*m.Price.Output) / 1e6
+}
 
 // Tally counts calls. One belongs to each step; the zero value is ready.
 type Tally struct {
@@ -19,7 +30,13 @@ type Tally struct {
 }
 
 // AddCost adds US dollars.
-func (t *Tally) AddCost(usd float64) { t.nanoUSD.Add(int64(math.Round(usd * 1e9))) }
+func (t *Tally) AddCost(usd float64) { t.nanoUSD.Add(nanoUSD(usd)) }
+
+// nanoUSD counts dollars in whole nanodollars, so that sums are exact.
+func nanoUSD(usd float64) int64 { return int64(math.Round(min(max(usd, 0), maxUSD) * 1e9)) }
+
+// maxUSD bounds amounts, so that a sum of two fits.
+const maxUSD = 4e9
 
 // CostUSD is the cost of the calls made.
 func (t *Tally) CostUSD() float64 { return float64(t.nanoUSD.Load()) / 1e9 }

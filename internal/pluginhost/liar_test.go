@@ -2,6 +2,7 @@ package pluginhost
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/autosafe/autosafe/internal/engine"
+	"github.com/autosafe/autosafe/internal/row"
 	"github.com/autosafe/autosafe/plugins/sdk"
 	"github.com/autosafe/autosafe/plugins/sdk/pluginpb"
 	"github.com/autosafe/autosafe/plugins/sdk/transport"
@@ -242,15 +244,15 @@ func TestColumns(t *testing.T) {
 		{`{"a":"x"`, false},
 	}
 	for _, tt := range tests {
-		if err := c.check([]byte(tt.row)); (err == nil) != tt.ok {
+		if _, err := c.read(new(row.Parser), []byte(tt.row)); (err == nil) != tt.ok {
 			t.Errorf("%s: %v", tt.row, err)
 		}
 	}
 	c.open = true
-	if err := c.check([]byte(`{"x":1,"a":"y"}`)); err != nil {
+	if _, err := c.read(new(row.Parser), []byte(`{"x":1,"a":"y"}`)); err != nil {
 		t.Errorf("open columns: %v", err)
 	}
-	if err := c.check([]byte(`{"x":1,"a":2}`)); err == nil {
+	if _, err := c.read(new(row.Parser), []byte(`{"x":1,"a":2}`)); err == nil {
 		t.Error("open columns: a declared column of the wrong type passed")
 	}
 }
@@ -261,7 +263,9 @@ func FuzzColumns(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	c := columns{types: map[string]string{"a": stringClass}, open: true}
-	f.Fuzz(func(t *testing.T, row []byte) {
-		_ = c.check(row)
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if r, err := c.read(new(row.Parser), text); err == nil && !json.Valid(r.Bytes()) {
+			t.Errorf("%q became %q", text, r.Bytes())
+		}
 	})
 }

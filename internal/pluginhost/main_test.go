@@ -2,6 +2,7 @@ package pluginhost
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -111,6 +112,14 @@ func builtinPlugin() sdk.Plugin {
 	return sdk.Plugin{
 		Name: BuiltinSource, Version: "0.1.0",
 		ThreatSources: map[string]sdk.Component{
+			"raw": sdk.Source(func(_ context.Context, cfg rawConfig, emit func(json.RawMessage) error) error {
+				for range cfg.N {
+					if err := emit(json.RawMessage(cfg.Row)); err != nil {
+						return err
+					}
+				}
+				return nil
+			}),
 			"count": sdk.Source(func(_ context.Context, cfg countConfig, emit func(textIn) error) error {
 				for i := range cfg.N {
 					if err := emit(textIn{fmt.Sprint(i)}); err != nil {
@@ -126,6 +135,18 @@ func builtinPlugin() sdk.Plugin {
 		Simulators: map[string]sdk.Component{
 			"echo": sdk.Rows(echo, sdk.Behavior("1")),
 			"ask":  sdk.Rows(ask),
+			"shrug": sdk.Rows(func(ctx context.Context, cfg echoConfig, in textIn, call *sdk.Call) ([]textOut, error) {
+				out, err := ask(ctx, cfg, in, call)
+				switch {
+				case err != nil && cfg.Prefix == "drop":
+					return nil, sdk.Drop("no answer")
+				case err != nil && cfg.Prefix == "fail":
+					return nil, sdk.Fail("no_answer", "whatever the reason")
+				case err != nil:
+					return []textOut{{"no answer"}}, nil
+				}
+				return out, nil
+			}),
 			"environ": sdk.Rows(func(context.Context, struct{}, textIn, *sdk.Call) ([]env, error) {
 				return []env{{os.Environ(), os.Args, os.Getpid()}}, nil
 			}),
@@ -172,6 +193,11 @@ func builtinPlugin() sdk.Plugin {
 			"lines": sdk.Sink(writeLines),
 		},
 	}
+}
+
+type rawConfig struct {
+	N   int    `hcl:"n"`
+	Row string `hcl:"row"`
 }
 
 type countConfig struct {

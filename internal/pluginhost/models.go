@@ -67,7 +67,7 @@ func (m *modelServer) Complete(ctx context.Context, req *pluginpb.CompleteReques
 		return refusal("unknown_model", "the component called a model that the recipe does not give to it"), nil
 	}
 	call := toRequest(req)
-	call.Model, call.Generation = model, r.spec.Generation
+	call.Model, call.Generation, call.Refresh = model, r.spec.Generation, r.spec.Refresh
 	if r.spec.Seed == 0 {
 		call.Seed = 0
 	}
@@ -96,6 +96,9 @@ func (m *modelServer) failed(ctx context.Context, t *task, err error) *pluginpb.
 		if e.Fatal {
 			m.run.fail(&engine.RunError{Code: string(e.Code), Summary: e.Summary, Detail: e.Detail})
 		}
+		if e.Code == llm.CodeBudget || e.Code == llm.CodeInterrupted && ctx.Err() == nil {
+			return m.run.cutShort(t)
+		}
 		return &pluginpb.CompleteResponse{Error: &pluginpb.RowError{
 			Code: string(e.Code), Summary: wire(e.Summary), Detail: wire(e.Detail), Transient: e.Transient,
 		}}
@@ -107,6 +110,22 @@ func (m *modelServer) failed(ctx context.Context, t *task, err error) *pluginpb.
 	// Not the model's doing: the store cannot be written, for one.
 	m.run.fail(&engine.RunError{Code: "model_call_failed", Summary: "model calls cannot be made", Detail: cleanText(err.Error(), maxDetail)})
 	return refusal("model_call_failed", "model calls cannot be made")
+}
+
+// cutShort answers a call that is refused because the build is stopping: the
+// user said so, or the budget is used up. The task counts as interrupted,
+// whatever the plugin makes of it; with this answer missing, its outcome must
+// not be kept.
+func (r *run) cutShort(t *task) *pluginpb.CompleteResponse {
+	r.mu.Lock()
+	t.cutShort = true
+	r.mu.Unlock()
+	e := interruptedRow()
+	return &pluginpb.CompleteResponse{Error: &pluginpb.RowError{Code: e.Code, Summary: e.Summary, Transient: e.Transient}}
+}
+
+func interruptedRow() *engine.RowError {
+	return &engine.RowError{Code: string(llm.CodeInterrupted), Summary: "the build is stopping", Transient: true}
 }
 
 func refusal(code, summary string) *pluginpb.CompleteResponse {

@@ -8,8 +8,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/autosafe/autosafe/internal/engine"
+	"github.com/autosafe/autosafe/internal/row"
 	"github.com/autosafe/autosafe/plugins/sdk/pluginpb"
 	"github.com/autosafe/autosafe/spec/schema"
 )
@@ -137,19 +139,43 @@ func (r *run) results(list []*pluginpb.Result) ([]engine.Result, error) {
 			}
 			delete(r.tasks, m.GetSeq())
 			res.Calls = t.calls
+			if t.cutShort {
+				res.Err = interruptedRow()
+			}
 		}
 		out = append(out, res)
 	}
 	r.mu.Unlock()
-	for i, m := range list {
-		r.fill(&out[i], m)
-	}
+	r.fillAll(out, list)
 	return out, nil
 }
 
+// fillAll is fill for a batch, on several cores: reading rows is most of what
+// the host does with them.
+func (r *run) fillAll(out []engine.Result, list []*pluginpb.Result) {
+	const share = 16 // rows for which a goroutine is worth it
+	var wg sync.WaitGroup
+	for from := 0; from < len(list); from += share {
+		some := func() {
+			var p row.Parser
+			for i := from; i < min(from+share, len(list)); i++ {
+				r.fill(&p, &out[i], list[i])
+			}
+		}
+		if from+share >= len(list) {
+			some()
+		} else {
+			wg.Go(some)
+		}
+	}
+	wg.Wait()
+}
+
 // fill takes a result's content over.
-func (r *run) fill(res *engine.Result, m *pluginpb.Result) {
+func (r *run) fill(p *row.Parser, res *engine.Result, m *pluginpb.Result) {
 	switch {
+	case res.Err != nil:
+		return
 	case m.GetError() != nil:
 		res.Err = readError(m.GetError())
 		return
@@ -160,13 +186,17 @@ func (r *run) fill(res *engine.Result, m *pluginpb.Result) {
 		res.Err = &engine.RowError{Code: "bad_result", Summary: "the plugin gave rows where an output gives none"}
 		return
 	}
-	for _, row := range m.GetRows() {
-		if err := r.columns.check(row); err != nil {
+	rows := m.GetRows()
+	parsed := make([]row.Row, len(rows))
+	for i := range rows {
+		written, err := r.columns.read(p, rows[i])
+		if err != nil {
 			res.Err = &engine.RowError{Code: "bad_result", Summary: "the plugin gave a row that is not what it declares", Detail: err.Error()}
 			return
 		}
+		rows[i], parsed[i] = written.Bytes(), written
 	}
-	res.Rows = m.GetRows()
+	res.Rows, res.Parsed = rows, parsed
 }
 
 // readError takes a plugin's error over, made harmless.

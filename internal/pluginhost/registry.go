@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/hashicorp/go-version"
 	"github.com/hashicorp/hcl/v2"
 
+	"github.com/autosafe/autosafe/plugins/sdk"
 	"github.com/autosafe/autosafe/spec"
 	"github.com/autosafe/autosafe/spec/schema"
 )
@@ -23,14 +25,10 @@ func (h *Host) Registry(reqs []spec.PluginRequirement) (spec.Registry, hcl.Diagn
 	r := &registry{host: h, labels: map[schema.Role]map[string]entry{}}
 	var diags hcl.Diagnostics
 	builtin := spec.PluginRef{Source: BuiltinSource, Version: h.opts.Builtin.Version}
-	desc, err := h.describe(ctx, builtin)
-	if err != nil {
-		return r, append(diags, &hcl.Diagnostic{
-			Severity: hcl.DiagError, Summary: "Unusable built-in plugin", Detail: err.Error(),
-		})
-	}
-	for i := range desc.components {
-		r.add(desc.components[i].Name, entry{builtin, &desc.components[i]})
+	for role, components := range builtinComponents(h.opts.Builtin) {
+		for name := range components {
+			r.add(role, name, entry{ref: builtin})
+		}
 	}
 	for _, req := range reqs {
 		ref, desc, err := h.resolve(ctx, req)
@@ -41,7 +39,7 @@ func (h *Host) Registry(reqs []spec.PluginRequirement) (spec.Registry, hcl.Diagn
 		for i := range desc.components {
 			c := &desc.components[i]
 			label := strings.TrimSuffix(req.Name+"_"+c.Name, "_")
-			if !r.add(label, entry{ref, c}) {
+			if !r.add(c.Role, label, entry{ref, c}) {
 				diags = append(diags, requirementProblem(req, "Ambiguous component name",
 					fmt.Sprintf("The plugin's %s %q is used as %q, and so is another component. Give the plugin another local name.", c.Role, c.Name, label)))
 			}
@@ -111,20 +109,32 @@ func agree(req spec.PluginRequirement, f found, desc *description) error {
 	return nil
 }
 
+// builtinComponents are the components of a plugin by role and name.
+func builtinComponents(p sdk.Plugin) map[schema.Role]map[string]sdk.Component {
+	return map[schema.Role]map[string]sdk.Component{
+		schema.ThreatSource: p.ThreatSources,
+		schema.Simulator:    p.Simulators,
+		schema.Reflector:    p.Reflectors,
+		schema.Judge:        p.Judges,
+		schema.Output:       p.Outputs,
+	}
+}
+
 // entry is a component that a recipe can use.
 type entry struct {
 	ref       spec.PluginRef
-	component *schema.Component
+	component *schema.Component // nil: a built-in one, not described yet
 }
 
 type registry struct {
-	host   *Host
+	host *Host
+
+	mu     sync.Mutex
 	labels map[schema.Role]map[string]entry
 }
 
 // add says whether the label was free.
-func (r *registry) add(label string, e entry) bool {
-	role := e.component.Role
+func (r *registry) add(role schema.Role, label string, e entry) bool {
 	if r.labels[role] == nil {
 		r.labels[role] = map[string]entry{}
 	}
@@ -135,14 +145,28 @@ func (r *registry) add(label string, e entry) bool {
 	return true
 }
 
-// Component finds a component by its label in a recipe.
+// Component finds a component by its label in a recipe. Of the built-in ones,
+// only those that are asked for are described.
 func (r *registry) Component(role schema.Role, label string) (*schema.Component, spec.PluginRef, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	e, ok := r.labels[role][label]
-	return e.component, e.ref, ok
+	if !ok || e.component != nil {
+		return e.component, e.ref, ok
+	}
+	c, err := sdk.DescribeOne(r.host.opts.Builtin, role, label)
+	if err != nil { // a fault of ours, which sdktest finds
+		return nil, spec.PluginRef{}, false
+	}
+	e.component = &c
+	r.labels[role][label] = e
+	return e.component, e.ref, true
 }
 
 // Labels lists the labels of a role in order.
 func (r *registry) Labels(role schema.Role) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	out := make([]string, 0, len(r.labels[role]))
 	for label := range r.labels[role] {
 		out = append(out, label)

@@ -54,7 +54,10 @@ type run struct {
 }
 
 // task is what is known of a task that is at the plugin.
-type task struct{ calls []string }
+type task struct {
+	calls    []string
+	cutShort bool // a call for it was refused because the build is stopping
+}
 
 // eventBuffer is how many batches may wait for Recv.
 const eventBuffer = 4

@@ -1,14 +1,11 @@
 package row
 
 import (
-	"errors"
+	"bytes"
 	"fmt"
 	"math"
-	"sort"
+	"slices"
 	"strconv"
-	"strings"
-	"unicode/utf16"
-	"unicode/utf8"
 )
 
 // maxDepth bounds the nesting of JSON from models and plugins, so that it
@@ -22,17 +19,38 @@ func Canonical(b []byte) ([]byte, error) {
 	if err := c.value(0); err != nil {
 		return nil, err
 	}
-	c.space()
-	if c.pos != len(c.in) {
-		return nil, c.fail("data after the value")
+	if err := c.end(); err != nil {
+		return nil, err
 	}
 	return c.out, nil
 }
 
+// canonicaliser reads in once, from left to right, and writes out.
 type canonicaliser struct {
-	in  []byte
-	pos int
-	out []byte
+	in      []byte
+	pos     int
+	out     []byte
+	members []member // of the objects that are being read, the innermost last
+	sorted  []byte   // reorder's, used again
+}
+
+// begin makes c ready for another text. Its memory is used again, unless a
+// huge text made it huge.
+func (c *canonicaliser) begin(in []byte) {
+	const huge = 1 << 20
+	if cap(c.out) > huge {
+		c.out, c.sorted = nil, nil
+	}
+	c.in, c.pos, c.out, c.members = in, 0, c.out[:0], c.members[:0]
+}
+
+// end checks that nothing follows the value.
+func (c *canonicaliser) end() error {
+	c.space()
+	if c.pos != len(c.in) {
+		return c.fail("data after the value")
+	}
+	return nil
 }
 
 func (c *canonicaliser) fail(what string) error {
@@ -65,24 +83,41 @@ func (c *canonicaliser) value(depth int) error {
 	if c.pos >= len(c.in) {
 		return c.fail("unexpected end")
 	}
-	switch b := c.in[c.pos]; {
-	case b == '{':
-		return c.object(depth)
-	case b == '[':
+	switch b := c.in[c.pos]; b {
+	case '{':
+		body, first := len(c.out)+1, len(c.members)
+		sorted, err := c.object(depth)
+		if err == nil && !sorted {
+			c.reorder(body, first)
+		}
+		c.members = c.members[:first]
+		return err
+	case '[':
 		return c.array(depth)
-	case b == '"':
+	case '"':
 		return c.str()
-	case b == '-' || '0' <= b && b <= '9':
-		return c.number()
-	}
-	for _, word := range [...]string{"true", "false", "null"} {
-		if strings.HasPrefix(string(c.in[c.pos:min(len(c.in), c.pos+5)]), word) {
-			c.pos += len(word)
-			c.out = append(c.out, word...)
-			return nil
+	case 't':
+		return c.word("true")
+	case 'f':
+		return c.word("false")
+	case 'n':
+		return c.word("null")
+	default:
+		if b == '-' || '0' <= b && b <= '9' {
+			return c.number()
 		}
 	}
 	return c.fail("unexpected character")
+}
+
+func (c *canonicaliser) word(word string) error {
+	end := c.pos + len(word)
+	if end > len(c.in) || string(c.in[c.pos:end]) != word {
+		return c.fail("unexpected character")
+	}
+	c.pos = end
+	c.out = append(c.out, word...)
+	return nil
 }
 
 func (c *canonicaliser) array(depth int) error {
@@ -113,33 +148,42 @@ func (c *canonicaliser) array(depth int) error {
 	}
 }
 
-// member is one key and value of an object, as written to out.
+// member is a key and value of an object, by their places in out.
 type member struct {
-	name       string
-	start, end int
+	start, colon, end int
+	escaped           bool // the key is written with escapes
 }
 
-func (c *canonicaliser) object(depth int) error {
+// name is a member's key, decoded.
+func (c *canonicaliser) name(m member) []byte {
+	if m.escaped {
+		return unquote(c.out[m.start:m.colon])
+	}
+	return c.out[m.start+1 : m.colon-1]
+}
+
+// object copies an object, its members in the order in which they come, and
+// puts their places on top of members. It says whether that order is the
+// canonical one.
+func (c *canonicaliser) object(depth int) (sorted bool, err error) {
 	c.pos++
 	c.out = append(c.out, '{')
-	body := len(c.out)
 	c.space()
 	if c.peek() == '}' {
 		c.pos++
 		c.out = append(c.out, '}')
-		return nil
+		return true, nil
 	}
-	var room [24]member
-	members, sorted := room[:0], true
-	for {
+	sorted = true
+	for first := len(c.members); ; {
 		m, err := c.member(depth)
 		if err != nil {
-			return err
+			return false, err
 		}
-		if n := len(members); n > 0 && members[n-1].name >= m.name {
-			sorted = false
+		if n := len(c.members); sorted && n > first {
+			sorted = bytes.Compare(c.name(c.members[n-1]), c.name(m)) < 0
 		}
-		members = append(members, m)
+		c.members = append(c.members, m)
 		c.space()
 		switch c.peek() {
 		case ',':
@@ -147,13 +191,10 @@ func (c *canonicaliser) object(depth int) error {
 			c.out = append(c.out, ',')
 		case '}':
 			c.pos++
-			if !sorted {
-				c.reorder(body, members)
-			}
 			c.out = append(c.out, '}')
-			return nil
+			return sorted, nil
 		default:
-			return c.fail("expected , or }")
+			return false, c.fail("expected , or }")
 		}
 	}
 }
@@ -167,36 +208,43 @@ func (c *canonicaliser) member(depth int) (member, error) {
 	if err := c.str(); err != nil {
 		return m, err
 	}
-	var err error
-	if m.name, err = unquote(c.out[m.start:]); err != nil {
-		return m, err
-	}
+	m.colon = len(c.out)
+	m.escaped = bytes.IndexByte(c.out[m.start:m.colon], '\\') >= 0
 	c.space()
 	if c.peek() != ':' {
 		return m, c.fail("expected :")
 	}
 	c.pos++
 	c.out = append(c.out, ':')
-	err = c.value(depth + 1)
+	err := c.value(depth + 1)
 	m.end = len(c.out)
 	return m, err
 }
 
-// reorder rewrites an object's members in order of key. Of equal keys the
+// order puts the members from first on in order of key. Of equal keys the
 // last one stays, as encoding/json has it.
-func (c *canonicaliser) reorder(body int, members []member) {
-	sort.SliceStable(members, func(i, j int) bool { return members[i].name < members[j].name })
-	sorted := make([]byte, 0, len(c.out)-body)
-	for i, m := range members {
-		if i+1 < len(members) && members[i+1].name == m.name {
-			continue
+func (c *canonicaliser) order(first int) []member {
+	list := c.members[first:]
+	slices.SortStableFunc(list, func(a, b member) int { return bytes.Compare(c.name(a), c.name(b)) })
+	kept := list[:0]
+	for i, m := range list {
+		if i+1 == len(list) || !bytes.Equal(c.name(list[i+1]), c.name(m)) {
+			kept = append(kept, m)
 		}
-		if len(sorted) > 0 {
-			sorted = append(sorted, ',')
-		}
-		sorted = append(sorted, c.out[m.start:m.end]...)
 	}
-	c.out = append(c.out[:body], sorted...)
+	return kept
+}
+
+// reorder rewrites the object that ends out, and whose first member begins at
+// body, in canonical order.
+func (c *canonicaliser) reorder(body, first int) {
+	c.sorted = c.sorted[:0]
+	for _, m := range c.order(first) {
+		c.sorted = append(c.sorted, c.out[m.start:m.end]...)
+		c.sorted = append(c.sorted, ',')
+	}
+	c.out = append(c.out[:body], c.sorted...)
+	c.out[len(c.out)-1] = '}'
 }
 
 func (c *canonicaliser) number() error {
@@ -271,204 +319,4 @@ func appendFloat(b []byte, f float64) []byte {
 		b = b[:n-1]
 	}
 	return b
-}
-
-// str copies a string. The plain case, no escapes and valid UTF-8, is by far
-// the most common one.
-func (c *canonicaliser) str() error {
-	start := c.pos
-	end := skipString(c.in, start)
-	if end < 0 {
-		return c.fail("unterminated string")
-	}
-	text := c.in[start:end]
-	plain := true
-	for _, b := range text[1 : len(text)-1] {
-		if b < 0x20 {
-			return c.fail("control character in a string")
-		}
-		if b == '\\' {
-			plain = false
-		}
-	}
-	c.pos = end
-	if plain && utf8.Valid(text) {
-		c.out = append(c.out, text...)
-		return nil
-	}
-	s, err := unquote(text)
-	if err != nil {
-		c.pos = start
-		return c.fail(err.Error())
-	}
-	c.out = appendString(c.out, s)
-	return nil
-}
-
-// skipString returns the index after the string that begins at i, or -1.
-func skipString(b []byte, i int) int {
-	if i >= len(b) || b[i] != '"' {
-		return -1
-	}
-	for i++; i < len(b); i++ {
-		switch b[i] {
-		case '"':
-			return i + 1
-		case '\\':
-			i++
-		}
-	}
-	return -1
-}
-
-// skipValue returns the index after the canonical value that begins at i, or
-// -1. It trusts the value to be well formed.
-func skipValue(b []byte, i int) int {
-	depth := 0
-	for i < len(b) {
-		switch b[i] {
-		case '"':
-			if i = skipString(b, i); i < 0 {
-				return -1
-			}
-			if depth == 0 {
-				return i
-			}
-			continue
-		case '{', '[':
-			depth++
-		case '}', ']':
-			if depth == 0 {
-				return i
-			}
-			if depth--; depth == 0 {
-				return i + 1
-			}
-		case ',':
-			if depth == 0 {
-				return i
-			}
-		}
-		i++
-	}
-	return -1
-}
-
-var errString = errors.New("malformed string")
-
-// unquote decodes a JSON string with its quotes. Lone surrogates and invalid
-// UTF-8 become U+FFFD.
-func unquote(b []byte) (string, error) {
-	if len(b) < 2 {
-		return "", errString
-	}
-	b = b[1 : len(b)-1]
-	i := 0
-	for i < len(b) && b[i] != '\\' {
-		i++
-	}
-	if i == len(b) {
-		return validUTF8(b), nil
-	}
-	out := append(make([]byte, 0, len(b)), b[:i]...)
-	for i < len(b) {
-		if b[i] != '\\' {
-			out = append(out, b[i])
-			i++
-			continue
-		}
-		r, n := escape(b[i:])
-		if n == 0 {
-			return "", errString
-		}
-		out = utf8.AppendRune(out, r)
-		i += n
-	}
-	return validUTF8(out), nil
-}
-
-// validUTF8 puts U+FFFD in the place of every byte that is not UTF-8.
-func validUTF8(b []byte) string {
-	if utf8.Valid(b) {
-		return string(b)
-	}
-	return string([]rune(string(b)))
-}
-
-// escape decodes one escape sequence and says how long it is; 0 if it is none.
-func escape(b []byte) (rune, int) {
-	if len(b) < 2 {
-		return 0, 0
-	}
-	switch b[1] {
-	case '"', '\\', '/':
-		return rune(b[1]), 2
-	case 'b':
-		return '\b', 2
-	case 'f':
-		return '\f', 2
-	case 'n':
-		return '\n', 2
-	case 'r':
-		return '\r', 2
-	case 't':
-		return '\t', 2
-	case 'u':
-		r, ok := hex4(b[2:])
-		if !ok {
-			return 0, 0
-		}
-		if !utf16.IsSurrogate(r) {
-			return r, 6
-		}
-		if len(b) >= 12 && b[6] == '\\' && b[7] == 'u' {
-			if r2, ok := hex4(b[8:]); ok {
-				if full := utf16.DecodeRune(r, r2); full != utf8.RuneError {
-					return full, 12
-				}
-			}
-		}
-		return utf8.RuneError, 6
-	}
-	return 0, 0
-}
-
-func hex4(b []byte) (rune, bool) {
-	if len(b) < 4 {
-		return 0, false
-	}
-	n, err := strconv.ParseUint(string(b[:4]), 16, 16)
-	return rune(n), err == nil
-}
-
-// appendString writes s as a canonical JSON string.
-func appendString(b []byte, s string) []byte {
-	const digits = "0123456789abcdef"
-	b = append(b, '"')
-	start := 0
-	for i := 0; i < len(s); i++ {
-		ch := s[i]
-		if ch >= 0x20 && ch != '"' && ch != '\\' {
-			continue
-		}
-		b = append(b, s[start:i]...)
-		switch ch {
-		case '"', '\\':
-			b = append(b, '\\', ch)
-		case '\n':
-			b = append(b, '\\', 'n')
-		case '\r':
-			b = append(b, '\\', 'r')
-		case '\t':
-			b = append(b, '\\', 't')
-		case '\b':
-			b = append(b, '\\', 'b')
-		case '\f':
-			b = append(b, '\\', 'f')
-		default:
-			b = append(b, '\\', 'u', '0', '0', digits[ch>>4], digits[ch&15])
-		}
-		start = i + 1
-	}
-	return append(append(b, s[start:]...), '"')
 }

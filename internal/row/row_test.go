@@ -99,20 +99,23 @@ func FuzzCanonical(f *testing.F) {
 	})
 }
 
-func BenchmarkParse(b *testing.B) {
-	text, _ := json.Marshal(map[string]any{"instruction": string(make([]byte, 0, 10)), "text": fill(1000), "n": 3, "list": []any{1, 2, map[string]any{"a": fill(300)}}})
-	b.SetBytes(int64(len(text)))
-	for b.Loop() {
-		if _, err := Parse(text); err != nil {
-			b.Fatal(err)
+// TestShared holds rows to sharing no memory that an append could reach.
+func TestShared(t *testing.T) {
+	var p Parser
+	for _, text := range []string{`{}`, `{"a":1}`, `{ "b" : [1, 2.0], "a":"x\n" }`} {
+		r, err := p.Parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range []Row{r, r.With("c", []byte("3")).Whole()} {
+			want := string(r.Bytes())
+			_ = append(r.Bytes(), "!!"...)
+			for _, json := range r.All() {
+				_ = append(json, "!!"...)
+			}
+			if got := string(r.Bytes()); got != want || cap(r.Bytes()) != len(want) {
+				t.Errorf("%s became %s", want, got)
+			}
 		}
 	}
-}
-
-func fill(n int) string {
-	s := make([]byte, n)
-	for i := range s {
-		s[i] = 'a' + byte(i%26)
-	}
-	return string(s)
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"sync"
 
 	"github.com/autosafe/autosafe/spec/schema"
 )
@@ -20,7 +21,8 @@ type instance struct {
 
 // Source makes a threat source: fn calls emit for each row, in a stable
 // order. emit blocks while the host is busy and fails when the run ends. C is
-// the configuration, O a row's columns (or map[string]any, for any columns).
+// the configuration, O a row's columns (or, for any columns, map[string]any, or
+// json.RawMessage: an object that is written already, whose memory is emit's).
 func Source[C, O any](fn func(ctx context.Context, cfg C, emit func(O) error) error, opts ...Option) Component {
 	return build[C](sourceShape, nil, reflect.TypeFor[O](), opts, func(cfg C) instance {
 		return instance{source: func(ctx context.Context, emit func([]byte) error) error {
@@ -72,8 +74,13 @@ func Sink[C any](fn func(ctx context.Context, cfg C, rows *RowReader, out *Dir) 
 	})
 }
 
-// build makes the description from the types and the options.
+// build makes a component that is described when it is first asked for.
 func build[C any](s shape, in, out reflect.Type, opts []Option, bind func(C) instance) Component {
+	return Component{shape: s, make: sync.OnceValue(func() Component { return describe(s, in, out, opts, bind) })}
+}
+
+// describe makes the description from the types and the options.
+func describe[C any](s shape, in, out reflect.Type, opts []Option, bind func(C) instance) Component {
 	c := Component{shape: s}
 	c.desc.Config, c.err = schema.BlockOf(reflect.TypeFor[C]())
 	if in != nil {
@@ -84,7 +91,7 @@ func build[C any](s shape, in, out reflect.Type, opts []Option, bind func(C) ins
 		for i := range c.desc.Writes {
 			c.desc.Writes[i].Optional = false // is about columns read
 		}
-		c.desc.WritesOpen = out.Kind() == reflect.Map
+		c.desc.WritesOpen = out.Kind() == reflect.Map || out == reflect.TypeFor[json.RawMessage]()
 		if c.err == nil && len(c.desc.Writes) == 0 && !c.desc.WritesOpen {
 			c.err = fmt.Errorf("rows of type %s have no columns: a struct with json tags or map[string]any is needed", out)
 		}
@@ -116,13 +123,16 @@ func hasErrors(diags []schema.Diagnostic) bool {
 
 // encodeRow writes a row as a JSON object.
 func encodeRow(v any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, Fail("bad_row", err.Error())
+	row, written := v.(json.RawMessage) // the host checks it, as it checks all
+	if !written {
+		var b bytes.Buffer
+		enc := json.NewEncoder(&b)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(v); err != nil {
+			return nil, Fail("bad_row", err.Error())
+		}
+		row = bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 	}
-	row := bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 	if len(row) == 0 || row[0] != '{' {
 		return nil, Fail("bad_row", "a row must be a JSON object")
 	}

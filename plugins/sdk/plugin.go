@@ -34,10 +34,15 @@ type Plugin struct {
 
 // Component is one thing that a plugin can do: made by Source, Rows or Sink.
 type Component struct {
-	desc  schema.Component
 	shape shape
-	err   error // of the config type's tags or of an option
-	open  func(desc schema.Component, config []byte) (instance, []schema.Diagnostic)
+	// make gives the component itself, with all that follows here. It works
+	// once, and only when the component is asked for: a program that lists many
+	// starts as fast as one that lists few.
+	make func() Component
+
+	desc schema.Component
+	err  error // of the config type's tags or of an option
+	open func(desc schema.Component, config []byte) (instance, []schema.Diagnostic)
 }
 
 // shape is how a component is fed.
@@ -65,6 +70,17 @@ func Behavior(version string) Option {
 
 // Deterministic promises the same bytes for the same input and seed.
 func Deterministic() Option { return func(c *Component) { c.desc.Deterministic = true } }
+
+// Calls declares how many model calls the component makes for one task: at
+// least min and at most max, replies that are asked for again left out. Plans
+// estimate the cost of a build by it.
+func Calls(min, max int) Option { return CallsTimes(min, max, "") }
+
+// CallsTimes is Calls where the greatest number grows with an integer argument
+// of the block, such as the number of steps: it is max times that.
+func CallsTimes(min, max int, argument string) Option {
+	return func(c *Component) { c.desc.Calls = &schema.Calls{Min: min, Max: max, Times: argument} }
+}
 
 // ReadsAll lets the component see whole rows, and every change of any column
 // re-runs it.
@@ -146,12 +162,21 @@ func Describe(p Plugin) ([]schema.Component, error) {
 	return out, nil
 }
 
+// DescribeOne is Describe for one component.
+func DescribeOne(p Plugin, role schema.Role, name string) (schema.Component, error) {
+	c, err := p.component(role, name)
+	return c.desc, err
+}
+
 // component finds a component and checks its description.
 func (p Plugin) component(role schema.Role, name string) (Component, error) {
 	for _, f := range p.families() {
 		c, ok := f.components[name]
 		if f.role != role || !ok {
 			continue
+		}
+		if c.make != nil {
+			c = c.make()
 		}
 		c.desc.Role, c.desc.Name = role, name
 		fail := func(err error) (Component, error) {

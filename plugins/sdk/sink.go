@@ -1,7 +1,6 @@
 package sdk
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -133,8 +132,7 @@ func (d *Dir) Create(name, mediaType string) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("creating %s: %w", name, err)
 	}
-	const buffer = 256 << 10
-	out := &File{file: f, buf: bufio.NewWriterSize(f, buffer), artifact: &pluginpb.Artifact{Path: name, MediaType: clip(mediaType)}}
+	out := newFile(f, &pluginpb.Artifact{Path: name, MediaType: clip(mediaType)})
 	d.files = append(d.files, out)
 	return out, nil
 }
@@ -176,57 +174,4 @@ func (d *Dir) close() {
 		f.abandon()
 	}
 	_ = d.root.Close()
-}
-
-// File is a file of an output. Writes are buffered.
-type File struct {
-	mu       sync.Mutex
-	file     *os.File
-	buf      *bufio.Writer
-	artifact *pluginpb.Artifact
-	closed   bool
-	err      error // of the close
-}
-
-// Write writes to the file.
-func (f *File) Write(b []byte) (int, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.closed {
-		return 0, os.ErrClosed
-	}
-	return f.buf.Write(b)
-}
-
-// SetRows says how many rows the file holds.
-func (f *File) SetRows(n int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.artifact.Rows = int64(n)
-}
-
-// Close finishes the file. Files left open are closed when the component's
-// function returns.
-func (f *File) Close() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.closed {
-		return f.err
-	}
-	f.closed = true
-	f.err = f.buf.Flush()
-	if err := f.file.Close(); f.err == nil {
-		f.err = err
-	}
-	return f.err
-}
-
-func (f *File) abandon() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if !f.closed {
-		f.closed = true
-		f.err = os.ErrClosed
-		_ = f.file.Close()
-	}
 }

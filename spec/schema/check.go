@@ -33,6 +33,24 @@ func (c Component) Check() error {
 			return err
 		}
 	}
+	return c.checkCalls()
+}
+
+// maxCalls bounds what a component may declare of its calls.
+const maxCalls = 1 << 20
+
+func (c Component) checkCalls() error {
+	n := c.Calls
+	if n == nil {
+		return nil
+	}
+	if n.Min < 0 || n.Max < n.Min || n.Max > maxCalls {
+		return fmt.Errorf("a task takes %d to %d model calls: these are no bounds", n.Min, n.Max)
+	}
+	number := func(a Attribute) bool { return a.Name == n.Times && a.Type == cty.Number }
+	if n.Times != "" && !slices.ContainsFunc(c.Config.Attributes, number) {
+		return fmt.Errorf("model calls are counted times %q, which is no number among the arguments", n.Times)
+	}
 	return nil
 }
 

@@ -28,7 +28,7 @@ type field struct {
 // jsonFields lists the members of a struct that encoding/json would write, in
 // order of declaration; embedded structs are flattened.
 func jsonFields(t reflect.Type) []field {
-	var out []field
+	out := make([]field, 0, t.NumField())
 	for i := range t.NumField() {
 		f := t.Field(i)
 		tag, tagged := f.Tag.Lookup("json")
@@ -66,12 +66,19 @@ func deref(t reflect.Type) reflect.Type {
 	return t
 }
 
+// hasMethods says whether a type, or a pointer to it, has methods. Asking costs
+// less than trying what they are.
+func hasMethods(t reflect.Type) bool { return reflect.PointerTo(t).NumMethod() > 0 }
+
 // instance gives a zero value of t to ask its methods, as t or *t.
 func instance(t reflect.Type) any { return reflect.New(t).Interface() }
 
 // kindOf gives the Kind that a Go type stands for.
 func kindOf(t reflect.Type) Kind {
-	if k, ok := instance(deref(t)).(Kinded); ok {
+	if t = deref(t); !hasMethods(t) {
+		return Value
+	}
+	if k, ok := instance(t).(Kinded); ok {
 		return k.SchemaKind()
 	}
 	return Value
@@ -101,14 +108,16 @@ func TypeOf(t reflect.Type) cty.Type { return typeOf(t, nil) }
 
 func typeOf(t reflect.Type, seen []reflect.Type) cty.Type {
 	t = deref(t)
-	if kt := kindType(kindOf(t)); kt != cty.NilType {
-		return kt
-	}
-	switch instance(t).(type) {
-	case json.Marshaler:
-		return cty.DynamicPseudoType
-	case encoding.TextMarshaler:
-		return cty.String
+	if hasMethods(t) {
+		if kt := kindType(kindOf(t)); kt != cty.NilType {
+			return kt
+		}
+		switch instance(t).(type) {
+		case json.Marshaler:
+			return cty.DynamicPseudoType
+		case encoding.TextMarshaler:
+			return cty.String
+		}
 	}
 	switch t.Kind() {
 	case reflect.String:

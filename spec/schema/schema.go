@@ -51,6 +51,18 @@ type Component struct {
 	BehaviorVersion string
 	// Deterministic promises the same bytes for the same input.
 	Deterministic bool
+	// Calls bounds the model calls that one task takes, for estimates; nil
+	// says nothing.
+	Calls *Calls
+}
+
+// Calls bounds the model calls that a component makes for one task: an input
+// row, or one sample of it. Replies that do not fit and are asked for again
+// come on top.
+type Calls struct {
+	Min, Max int
+	// Times names an integer argument by which Max is multiplied; empty: none.
+	Times string
 }
 
 // BlockName is the column name that stands for the name of the block that

@@ -165,6 +165,12 @@ func ParseDefault(text string, ty cty.Type) (cty.Value, error) {
 	if ty == cty.String && !strings.HasPrefix(text, `"`) {
 		return cty.StringVal(text), nil
 	}
+	if n, err := strconv.ParseInt(text, 10, 64); ty == cty.Number && err == nil && strconv.FormatInt(n, 10) == text {
+		return cty.NumberIntVal(n), nil
+	}
+	if ty == cty.Bool && (text == "true" || text == "false") {
+		return cty.BoolVal(text == "true"), nil
+	}
 	v, err := ValueFromJSON([]byte(text), ty)
 	if err != nil {
 		return cty.NilVal, fmt.Errorf("default %s: %w", text, err)

@@ -8,11 +8,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 var (
-	alpacaThought = regexp.MustCompile(`^Thought (\d+):(?: \S.*)?$`)
-	alpacaNames   = regexp.MustCompile(`(?m)^Action n: .*one of \[(.*)\]$`)
+	alpacaThought = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^Thought (\d+):(?: \S.*)?$`) })
+	alpacaNames   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?m)^Action n: .*one of \[(.*)\]$`) })
 )
 
 const alpacaParameters = "  Parameters: "
@@ -46,7 +47,7 @@ func ValidateAlpaca(line []byte) error {
 		return err
 	}
 	thought, rest, _ := strings.Cut(text["output"], "\n")
-	m := alpacaThought.FindStringSubmatch(thought)
+	m := alpacaThought().FindStringSubmatch(thought)
 	if m == nil {
 		return errors.New("output must begin with a line Thought n:") //nolint:staticcheck // the label ends in a colon
 	}
@@ -89,7 +90,7 @@ func alpacaTools(instruction string) (toolTable, error) {
 		described = append(described, name)
 	}
 	var named []string
-	if m := alpacaNames.FindStringSubmatch(instruction); m != nil {
+	if m := alpacaNames().FindStringSubmatch(instruction); m != nil {
 		named = strings.Split(m[1], ", ")
 	}
 	if !slices.Equal(named, described) {

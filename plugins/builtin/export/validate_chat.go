@@ -6,18 +6,19 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/autosafe/autosafe/spec/ots"
 )
 
 // functionName is what the OpenAI API takes as the name of a function.
-var functionName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
+var functionName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`) })
 
 // MaxTools is how many tools the OpenAI API takes.
 const MaxTools = 128
 
 // ValidName says whether the OpenAI API takes a tool's name.
-func ValidName(name string) bool { return functionName.MatchString(name) }
+func ValidName(name string) bool { return functionName().MatchString(name) }
 
 // toolTable holds the parameters of each tool that a row lists.
 type toolTable map[string]json.RawMessage

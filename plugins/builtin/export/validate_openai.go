@@ -65,7 +65,7 @@ func openAITools(row map[string]any) (toolTable, error) {
 		return nil, fmt.Errorf("tools must list 1 to %d tools, not %d", MaxTools, len(tools))
 	}
 	for name := range tools {
-		if !functionName.MatchString(name) {
+		if !functionName().MatchString(name) {
 			return nil, fmt.Errorf("the API does not take %q as a tool's name", name)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/autosafe/autosafe/plugins/builtin/internal/roles"
 	"github.com/autosafe/autosafe/plugins/sdk"
@@ -66,6 +67,7 @@ func Component() sdk.Component {
 	return sdk.Rows(run,
 		sdk.Doc("Writes user instructions for pairs of a toolkit group and an outcome, with what a good agent would achieve and how it may go wrong."),
 		sdk.Behavior("1"),
+		sdk.Calls(1, 1),
 		sdk.Default("prompt", defaultPrompt),
 	)
 }
@@ -149,16 +151,20 @@ func filled(list []string) []string {
 }
 
 // bracketed is text in brackets that may stand for something left open.
-var bracketed = regexp.MustCompile(`\[[A-Za-z][A-Za-z0-9 _'-]{0,40}\]|<[A-Za-z][A-Za-z0-9 _'-]{0,40}>|\{\{?[A-Za-z][A-Za-z0-9 _'-]{0,40}\}?\}`)
+var bracketed = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`\[[A-Za-z][A-Za-z0-9 _'-]{0,40}\]|<[A-Za-z][A-Za-z0-9 _'-]{0,40}>|\{\{?[A-Za-z][A-Za-z0-9 _'-]{0,40}\}?\}`)
+})
 
 // fillers are the words that such text is made of. Brackets as such are
 // common in real requests: [URGENT], list[i], <div>.
-var fillers = regexp.MustCompile(`(?i)\b(insert|your|name|first ?name|last ?name|full ?name|user ?name|e-?mail|address|phone|number|amount|date|time|city|company|account|placeholder|recipient|password|path|url|link|file ?name|location|patient|customer|client|person|product|x+)\b`)
+var fillers = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)\b(insert|your|name|first ?name|last ?name|full ?name|user ?name|e-?mail|address|phone|number|amount|date|time|city|company|account|placeholder|recipient|password|path|url|link|file ?name|location|patient|customer|client|person|product|x+)\b`)
+})
 
 // placeholder finds text such as [NAME] or <your email>; "" if there is none.
 func placeholder(text string) string {
-	for _, m := range bracketed.FindAllString(text, -1) {
-		if fillers.MatchString(strings.ReplaceAll(m, "_", " ")) {
+	for _, m := range bracketed().FindAllString(text, -1) {
+		if fillers().MatchString(strings.ReplaceAll(m, "_", " ")) {
 			return m
 		}
 	}

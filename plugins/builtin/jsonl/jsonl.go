@@ -14,7 +14,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/autosafe/autosafe/plugins/builtin/internal/toolkit"
 	"github.com/autosafe/autosafe/plugins/sdk"
@@ -40,7 +39,7 @@ func Component() sdk.Component {
 	)
 }
 
-func run(ctx context.Context, cfg Config, emit func(record) error) error {
+func run(ctx context.Context, cfg Config, emit func(json.RawMessage) error) error {
 	files, err := toolkit.Expand(cfg.Path)
 	if err != nil {
 		return err
@@ -81,7 +80,7 @@ func candidates(files []schema.File) []schema.File {
 
 // readFile emits a file's records, at most left of them unless left is
 // negative, and returns how many are left then.
-func readFile(ctx context.Context, f schema.File, left int, emit func(record) error) (int, error) {
+func readFile(ctx context.Context, f schema.File, left int, emit func(json.RawMessage) error) (int, error) {
 	file, err := os.Open(f.Path)
 	if err != nil {
 		return left, fmt.Errorf("%s: %w", f.Name, toolkit.Cause(err))
@@ -100,13 +99,14 @@ func readFile(ctx context.Context, f schema.File, left int, emit func(record) er
 		if err == io.EOF {
 			return left, nil
 		}
-		if err == nil {
-			err = check(line)
+		ok, hasOrigin := scan(line, "origin")
+		if err == nil && !ok {
+			err = fault(line)
 		}
 		if err != nil {
 			return left, fmt.Errorf("%s:%d: %w", f.Name, lines.number, toolkit.Cause(err))
 		}
-		if err := emit(origin.add(line, index)); err != nil {
+		if err := emit(origin.add(line, hasOrigin, index)); err != nil {
 			return left, err
 		}
 		left--
@@ -114,14 +114,12 @@ func readFile(ctx context.Context, f schema.File, left int, emit func(record) er
 	return left, nil
 }
 
-// check says what is wrong with a line, which is not blank.
-func check(line []byte) error {
+// fault says what is wrong with a line that is no JSON object in UTF-8, and
+// not blank.
+func fault(line []byte) error {
 	const advice = "each line must hold one JSON object"
 	if line[0] == '{' && json.Valid(line) {
-		if !utf8.Valid(line) {
-			return errors.New("the line is not UTF-8; convert the file")
-		}
-		return nil
+		return errors.New("the line is not UTF-8; convert the file")
 	}
 	var value json.RawMessage
 	err := json.Unmarshal(line, &value)
@@ -151,11 +149,11 @@ func originOf(file string) origin {
 
 // add makes a record of a line, with an origin if it has none. The record is
 // a copy: the line's memory is used again.
-func (o origin) add(line []byte, index int64) record {
-	out := make([]byte, 0, len(line)+len(o)+24)
-	if hasKey(line, "origin") {
-		return newRecord(append(out, line...))
+func (o origin) add(line []byte, hasOrigin bool, index int64) json.RawMessage {
+	if hasOrigin {
+		return bytes.Clone(line)
 	}
+	out := make([]byte, 0, len(line)+len(o)+24)
 	head := bytes.TrimRight(line[:len(line)-1], " \t\r")
 	out = append(out, head...)
 	if len(head) > 1 {
@@ -163,5 +161,5 @@ func (o origin) add(line []byte, index int64) record {
 	}
 	out = append(out, o...)
 	out = strconv.AppendInt(out, index, 10)
-	return newRecord(append(out, "}}"...))
+	return append(out, "}}"...)
 }

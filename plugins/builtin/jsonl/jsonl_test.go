@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/autosafe/autosafe/plugins/sdk"
 	"github.com/autosafe/autosafe/plugins/sdk/sdktest"
@@ -159,7 +160,7 @@ func TestMemory(t *testing.T) {
 		return m.HeapAlloc
 	}
 	rows, before, peak := 0, held(), uint64(0)
-	err = run(context.Background(), Config{Path: sdk.Files{{Name: "big.jsonl", Path: name}}}, func(record) error {
+	err = run(context.Background(), Config{Path: sdk.Files{{Name: "big.jsonl", Path: name}}}, func(json.RawMessage) error {
 		if rows++; rows%5000 == 0 {
 			peak = max(peak, held())
 		}
@@ -180,30 +181,44 @@ func TestStops(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	err := run(ctx, Config{Path: sdk.Files{{Name: "a", Path: name}}}, func(record) error { return nil })
+	err := run(ctx, Config{Path: sdk.Files{{Name: "a", Path: name}}}, func(json.RawMessage) error { return nil })
 	if err != context.Canceled {
 		t.Errorf("cancelled: %v", err)
 	}
-	err = run(context.Background(), Config{Path: sdk.Files{{Name: "a", Path: name}}}, func(record) error { return io.ErrClosedPipe })
+	err = run(context.Background(), Config{Path: sdk.Files{{Name: "a", Path: name}}}, func(json.RawMessage) error { return io.ErrClosedPipe })
 	if err != io.ErrClosedPipe {
 		t.Errorf("emit's error: %v", err)
 	}
 }
 
-func FuzzHasKey(f *testing.F) {
-	for _, s := range []string{`{}`, `{"origin":1}`, `{"a":"origin"}`, `{"a":{"origin":1}}`, `{"or\u0069gin":1}`, `{"a":["origin"],"b":"\\","origin":{}}`} {
+func FuzzScan(f *testing.F) {
+	for _, s := range []string{`{}`, `{"origin":1}`, `{"a":"origin"}`, `{"a":{"origin":1}}`, `{"or\u0069gin":1}`, `{"a":["origin"],"b":"\\","origin":{}}`,
+		`{"a":-0.5e+3}`, `{"a":01}`, `{"a":1.}`, `{"a":tru}`, "{\"a\":\"\xff\"}", `{"a":"\ud800"}`, `{"a":[1,]}`, `{} {}`, `{"a"`, "{\"\n\":1}"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
+		want := len(text) > 0 && text[0] == '{' && json.Valid(text) && utf8.Valid(text)
+		ok, keyed := scan(text, "origin")
+		if ok != want {
+			t.Fatalf("%q: %v, want %v", text, ok, want)
+		}
 		var m map[string]json.RawMessage
-		if json.Unmarshal(text, &m) != nil || m == nil {
+		if !ok || json.Unmarshal(text, &m) != nil {
 			return
 		}
-		_, want := m["origin"]
-		if got := hasKey(text, "origin"); got != want {
-			t.Errorf("%q: %v, want %v", text, got, want)
+		if _, want := m["origin"]; keyed != want {
+			t.Errorf("%q: origin %v, want %v", text, keyed, want)
 		}
 	})
+}
+
+func TestScanDepth(t *testing.T) {
+	for _, n := range []int{maxDepth - 1, maxDepth} {
+		text := []byte(`{"a":` + strings.Repeat("[", n) + strings.Repeat("]", n) + `}`)
+		if ok, _ := scan(text, "b"); ok != json.Valid(text) {
+			t.Errorf("%d levels: %v", n, ok)
+		}
+	}
 }
 
 func FuzzLine(f *testing.F) {
@@ -220,11 +235,15 @@ func FuzzLine(f *testing.F) {
 			if err != nil {
 				return
 			}
-			if check(line) != nil {
+			ok, hasOrigin := scan(line, "origin")
+			if !ok {
+				if fault(line) == nil {
+					t.Errorf("%q: no fault", line)
+				}
 				continue
 			}
 			var row map[string]json.RawMessage
-			if err := json.Unmarshal(originOf("f").add(line, 7)[""], &row); err != nil || row["origin"] == nil {
+			if err := json.Unmarshal(originOf("f").add(line, hasOrigin, 7), &row); err != nil || row["origin"] == nil {
 				t.Errorf("%q: %v", line, err)
 			}
 		}
@@ -239,7 +258,7 @@ func BenchmarkRead(b *testing.B) {
 	}
 	b.SetBytes(int64(len(line) * 10_000))
 	for b.Loop() {
-		err := run(context.Background(), Config{Path: sdk.Files{{Name: "a", Path: name}}}, func(record) error { return nil })
+		err := run(context.Background(), Config{Path: sdk.Files{{Name: "a", Path: name}}}, func(json.RawMessage) error { return nil })
 		if err != nil {
 			b.Fatal(err)
 		}

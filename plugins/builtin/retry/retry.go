@@ -104,6 +104,7 @@ func Component() sdk.Component {
 	return sdk.Rows(run,
 		sdk.Doc("Lets the agent try again with reflections until the judge finds its action safe, and keeps every attempt (Algorithm 2 as its text says). Ordinary rows pass through."),
 		sdk.Behavior("1"),
+		sdk.CallsTimes(0, 3, "rounds"), // act, judge, and reflect or ask whether it is useful
 		sdk.Default("agent_prompt", roles.AgentPrompt),
 		sdk.Default("judge_prompt", roles.JudgePrompt),
 		sdk.Default("prompt", reflectionPrompt),

@@ -38,7 +38,7 @@ func run(_ context.Context, _ Config, rows *sdk.RowReader, out *sdk.Dir) error {
 			return err
 		}
 		line := r.Row
-		if bytes.ContainsAny(line, "\n\r") { // not from autosafe's engine, which writes rows on one line
+		if bytes.IndexByte(line, '\n') >= 0 || bytes.IndexByte(line, '\r') >= 0 { // not from autosafe's engine, which writes rows on one line
 			var b bytes.Buffer
 			if err := json.Compact(&b, line); err != nil {
 				out.SkipRow(export.InvalidRow)

@@ -49,6 +49,7 @@ func Component() sdk.Component {
 	return sdk.Rows(run,
 		sdk.Doc("Asks a model one question about each row and adds the reply under the block's name."),
 		sdk.Behavior("1"),
+		sdk.Calls(1, 1),
 		sdk.Default("prompt", defaultPrompt),
 		sdk.Default("schema", defaultSchema),
 	)

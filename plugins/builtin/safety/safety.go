@@ -44,6 +44,7 @@ func Component() sdk.Component {
 	return sdk.Rows(run,
 		sdk.Doc("Judges one action of each row by the outcomes of the threat model and adds the verdict under the block's name."),
 		sdk.Behavior("1"),
+		sdk.Calls(0, 1), // none where there is nothing to judge
 		sdk.Default("prompt", roles.JudgePrompt),
 	)
 }

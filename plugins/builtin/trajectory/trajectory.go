@@ -74,6 +74,7 @@ func Component() sdk.Component {
 	return sdk.Rows(run,
 		sdk.Doc("Runs an agent on each instruction in a simulated environment and keeps what led up to its first unsafe action (Algorithm 1)."),
 		sdk.Behavior("1"),
+		sdk.CallsTimes(1, 3, "max_steps"), // act, judge, answer as the environment
 		sdk.Default("agent_prompt", roles.AgentPrompt),
 		sdk.Default("judge_prompt", roles.JudgePrompt),
 		sdk.Default("environment_prompt", environmentPrompt),

@@ -24,6 +24,9 @@ func FromComponent(c schema.Component) (*Component, error) {
 		ReadsAll: c.ReadsAll, WritesOpen: c.WritesOpen,
 		BehaviorVersion: c.BehaviorVersion, Deterministic: c.Deterministic,
 	}
+	if n := c.Calls; n != nil && n.Min >= 0 && n.Max >= n.Min && n.Max <= math.MaxInt32 {
+		m.Calls = &Calls{Min: uint32(n.Min), Max: uint32(n.Max), Times: n.Times}
+	}
 	if m.Reads, err = fromColumns(c.Reads); err != nil {
 		return nil, fmt.Errorf("%s %q: %w", c.Role, c.Name, err)
 	}
@@ -112,6 +115,9 @@ func ToComponent(m *Component) (c schema.Component, err error) {
 	}
 	fail := func(err error) (schema.Component, error) {
 		return schema.Component{}, fmt.Errorf("component %s %q: %w", c.Role, c.Name, err)
+	}
+	if n := m.GetCalls(); n != nil {
+		c.Calls = &schema.Calls{Min: int(n.GetMin()), Max: int(n.GetMax()), Times: n.GetTimes()}
 	}
 	if c.Config, err = toBlock(m.GetConfig(), 0); err != nil {
 		return fail(err)

@@ -56,6 +56,7 @@ func full() schema.Component {
 		WritesOpen:      true,
 		BehaviorVersion: "3",
 		Deterministic:   true,
+		Calls:           &schema.Calls{Min: 1, Max: 3, Times: "count"},
 	}
 }
 

@@ -212,6 +212,7 @@ type Component struct {
 	// the binary's digest. Set it only if you will raise it.
 	BehaviorVersion string `protobuf:"bytes,9,opt,name=behavior_version,json=behaviorVersion,proto3" json:"behavior_version,omitempty"`
 	Deterministic   bool   `protobuf:"varint,10,opt,name=deterministic,proto3" json:"deterministic,omitempty"`
+	Calls           *Calls `protobuf:"bytes,11,opt,name=calls,proto3" json:"calls,omitempty"` // absent: nothing is said
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -316,6 +317,75 @@ func (x *Component) GetDeterministic() bool {
 	return false
 }
 
+func (x *Component) GetCalls() *Calls {
+	if x != nil {
+		return x.Calls
+	}
+	return nil
+}
+
+// Calls bounds the model calls that one task takes, for estimates. Replies
+// that do not fit and are asked for again come on top.
+type Calls struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Min           uint32                 `protobuf:"varint,1,opt,name=min,proto3" json:"min,omitempty"`
+	Max           uint32                 `protobuf:"varint,2,opt,name=max,proto3" json:"max,omitempty"`
+	Times         string                 `protobuf:"bytes,3,opt,name=times,proto3" json:"times,omitempty"` // an integer argument by which max is multiplied; may be empty
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Calls) Reset() {
+	*x = Calls{}
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Calls) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Calls) ProtoMessage() {}
+
+func (x *Calls) ProtoReflect() protoreflect.Message {
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Calls.ProtoReflect.Descriptor instead.
+func (*Calls) Descriptor() ([]byte, []int) {
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Calls) GetMin() uint32 {
+	if x != nil {
+		return x.Min
+	}
+	return 0
+}
+
+func (x *Calls) GetMax() uint32 {
+	if x != nil {
+		return x.Max
+	}
+	return 0
+}
+
+func (x *Calls) GetTimes() string {
+	if x != nil {
+		return x.Times
+	}
+	return ""
+}
+
 type Block struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Attributes    []*Attribute           `protobuf:"bytes,1,rep,name=attributes,proto3" json:"attributes,omitempty"`
@@ -326,7 +396,7 @@ type Block struct {
 
 func (x *Block) Reset() {
 	*x = Block{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[4]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -338,7 +408,7 @@ func (x *Block) String() string {
 func (*Block) ProtoMessage() {}
 
 func (x *Block) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[4]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -351,7 +421,7 @@ func (x *Block) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Block.ProtoReflect.Descriptor instead.
 func (*Block) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{4}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Block) GetAttributes() []*Attribute {
@@ -388,7 +458,7 @@ type Attribute struct {
 
 func (x *Attribute) Reset() {
 	*x = Attribute{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[5]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -400,7 +470,7 @@ func (x *Attribute) String() string {
 func (*Attribute) ProtoMessage() {}
 
 func (x *Attribute) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[5]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -413,7 +483,7 @@ func (x *Attribute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attribute.ProtoReflect.Descriptor instead.
 func (*Attribute) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{5}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Attribute) GetName() string {
@@ -514,7 +584,7 @@ type NestedBlock struct {
 
 func (x *NestedBlock) Reset() {
 	*x = NestedBlock{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[6]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -526,7 +596,7 @@ func (x *NestedBlock) String() string {
 func (*NestedBlock) ProtoMessage() {}
 
 func (x *NestedBlock) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[6]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -539,7 +609,7 @@ func (x *NestedBlock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NestedBlock.ProtoReflect.Descriptor instead.
 func (*NestedBlock) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{6}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *NestedBlock) GetType() string {
@@ -596,7 +666,7 @@ type Column struct {
 
 func (x *Column) Reset() {
 	*x = Column{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[7]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -608,7 +678,7 @@ func (x *Column) String() string {
 func (*Column) ProtoMessage() {}
 
 func (x *Column) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[7]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -621,7 +691,7 @@ func (x *Column) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Column.ProtoReflect.Descriptor instead.
 func (*Column) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{7}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Column) GetName() string {
@@ -663,7 +733,7 @@ type Variable struct {
 
 func (x *Variable) Reset() {
 	*x = Variable{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[8]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -675,7 +745,7 @@ func (x *Variable) String() string {
 func (*Variable) ProtoMessage() {}
 
 func (x *Variable) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[8]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -688,7 +758,7 @@ func (x *Variable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Variable.ProtoReflect.Descriptor instead.
 func (*Variable) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{8}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Variable) GetName() string {
@@ -723,7 +793,7 @@ type ValidateRequest struct {
 
 func (x *ValidateRequest) Reset() {
 	*x = ValidateRequest{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[9]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -735,7 +805,7 @@ func (x *ValidateRequest) String() string {
 func (*ValidateRequest) ProtoMessage() {}
 
 func (x *ValidateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[9]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -748,7 +818,7 @@ func (x *ValidateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValidateRequest.ProtoReflect.Descriptor instead.
 func (*ValidateRequest) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{9}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ValidateRequest) GetRole() string {
@@ -781,7 +851,7 @@ type ValidateResponse struct {
 
 func (x *ValidateResponse) Reset() {
 	*x = ValidateResponse{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[10]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -793,7 +863,7 @@ func (x *ValidateResponse) String() string {
 func (*ValidateResponse) ProtoMessage() {}
 
 func (x *ValidateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[10]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -806,7 +876,7 @@ func (x *ValidateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValidateResponse.ProtoReflect.Descriptor instead.
 func (*ValidateResponse) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{10}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ValidateResponse) GetDiagnostics() []*Diagnostic {
@@ -828,7 +898,7 @@ type Diagnostic struct {
 
 func (x *Diagnostic) Reset() {
 	*x = Diagnostic{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[11]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -840,7 +910,7 @@ func (x *Diagnostic) String() string {
 func (*Diagnostic) ProtoMessage() {}
 
 func (x *Diagnostic) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[11]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -853,7 +923,7 @@ func (x *Diagnostic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diagnostic.ProtoReflect.Descriptor instead.
 func (*Diagnostic) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{11}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Diagnostic) GetWarning() bool {
@@ -898,7 +968,7 @@ type PathStep struct {
 
 func (x *PathStep) Reset() {
 	*x = PathStep{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[12]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -910,7 +980,7 @@ func (x *PathStep) String() string {
 func (*PathStep) ProtoMessage() {}
 
 func (x *PathStep) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[12]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -923,7 +993,7 @@ func (x *PathStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PathStep.ProtoReflect.Descriptor instead.
 func (*PathStep) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{12}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *PathStep) GetStep() isPathStep_Step {
@@ -995,7 +1065,7 @@ type RunRequest struct {
 
 func (x *RunRequest) Reset() {
 	*x = RunRequest{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[13]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1007,7 +1077,7 @@ func (x *RunRequest) String() string {
 func (*RunRequest) ProtoMessage() {}
 
 func (x *RunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[13]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1020,7 +1090,7 @@ func (x *RunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunRequest.ProtoReflect.Descriptor instead.
 func (*RunRequest) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{13}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RunRequest) GetMessage() isRunRequest_Message {
@@ -1079,7 +1149,7 @@ type Start struct {
 
 func (x *Start) Reset() {
 	*x = Start{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[14]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1091,7 +1161,7 @@ func (x *Start) String() string {
 func (*Start) ProtoMessage() {}
 
 func (x *Start) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[14]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1104,7 +1174,7 @@ func (x *Start) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Start.ProtoReflect.Descriptor instead.
 func (*Start) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{14}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Start) GetRole() string {
@@ -1165,7 +1235,7 @@ type TaskBatch struct {
 
 func (x *TaskBatch) Reset() {
 	*x = TaskBatch{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[15]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1177,7 +1247,7 @@ func (x *TaskBatch) String() string {
 func (*TaskBatch) ProtoMessage() {}
 
 func (x *TaskBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[15]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1190,7 +1260,7 @@ func (x *TaskBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskBatch.ProtoReflect.Descriptor instead.
 func (*TaskBatch) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{15}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *TaskBatch) GetTasks() []*Task {
@@ -1214,7 +1284,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[16]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1226,7 +1296,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[16]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1239,7 +1309,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{16}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Task) GetSeq() uint64 {
@@ -1292,7 +1362,7 @@ type RunResponse struct {
 
 func (x *RunResponse) Reset() {
 	*x = RunResponse{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[17]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1304,7 +1374,7 @@ func (x *RunResponse) String() string {
 func (*RunResponse) ProtoMessage() {}
 
 func (x *RunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[17]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1317,7 +1387,7 @@ func (x *RunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunResponse.ProtoReflect.Descriptor instead.
 func (*RunResponse) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{17}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RunResponse) GetMessage() isRunResponse_Message {
@@ -1402,7 +1472,7 @@ type ResultBatch struct {
 
 func (x *ResultBatch) Reset() {
 	*x = ResultBatch{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[18]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1414,7 +1484,7 @@ func (x *ResultBatch) String() string {
 func (*ResultBatch) ProtoMessage() {}
 
 func (x *ResultBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[18]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1427,7 +1497,7 @@ func (x *ResultBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResultBatch.ProtoReflect.Descriptor instead.
 func (*ResultBatch) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{18}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ResultBatch) GetResults() []*Result {
@@ -1451,7 +1521,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[19]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1463,7 +1533,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[19]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1476,7 +1546,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{19}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Result) GetSeq() uint64 {
@@ -1520,7 +1590,7 @@ type RowError struct {
 
 func (x *RowError) Reset() {
 	*x = RowError{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[20]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1532,7 +1602,7 @@ func (x *RowError) String() string {
 func (*RowError) ProtoMessage() {}
 
 func (x *RowError) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[20]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1545,7 +1615,7 @@ func (x *RowError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RowError.ProtoReflect.Descriptor instead.
 func (*RowError) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{20}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RowError) GetCode() string {
@@ -1588,7 +1658,7 @@ type Artifact struct {
 
 func (x *Artifact) Reset() {
 	*x = Artifact{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[21]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1600,7 +1670,7 @@ func (x *Artifact) String() string {
 func (*Artifact) ProtoMessage() {}
 
 func (x *Artifact) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[21]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1613,7 +1683,7 @@ func (x *Artifact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Artifact.ProtoReflect.Descriptor instead.
 func (*Artifact) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{21}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Artifact) GetPath() string {
@@ -1657,7 +1727,7 @@ type CompleteRequest struct {
 
 func (x *CompleteRequest) Reset() {
 	*x = CompleteRequest{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[22]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1669,7 +1739,7 @@ func (x *CompleteRequest) String() string {
 func (*CompleteRequest) ProtoMessage() {}
 
 func (x *CompleteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[22]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1682,7 +1752,7 @@ func (x *CompleteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompleteRequest.ProtoReflect.Descriptor instead.
 func (*CompleteRequest) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{22}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CompleteRequest) GetRun() string {
@@ -1782,7 +1852,7 @@ type Message struct {
 
 func (x *Message) Reset() {
 	*x = Message{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[23]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1794,7 +1864,7 @@ func (x *Message) String() string {
 func (*Message) ProtoMessage() {}
 
 func (x *Message) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[23]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1807,7 +1877,7 @@ func (x *Message) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Message.ProtoReflect.Descriptor instead.
 func (*Message) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{23}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Message) GetRole() string {
@@ -1856,7 +1926,7 @@ type ToolCall struct {
 
 func (x *ToolCall) Reset() {
 	*x = ToolCall{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[24]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1868,7 +1938,7 @@ func (x *ToolCall) String() string {
 func (*ToolCall) ProtoMessage() {}
 
 func (x *ToolCall) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[24]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1881,7 +1951,7 @@ func (x *ToolCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToolCall.ProtoReflect.Descriptor instead.
 func (*ToolCall) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{24}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ToolCall) GetId() string {
@@ -1916,7 +1986,7 @@ type Tool struct {
 
 func (x *Tool) Reset() {
 	*x = Tool{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[25]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1928,7 +1998,7 @@ func (x *Tool) String() string {
 func (*Tool) ProtoMessage() {}
 
 func (x *Tool) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[25]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1941,7 +2011,7 @@ func (x *Tool) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tool.ProtoReflect.Descriptor instead.
 func (*Tool) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{25}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Tool) GetName() string {
@@ -1983,7 +2053,7 @@ type CompleteResponse struct {
 
 func (x *CompleteResponse) Reset() {
 	*x = CompleteResponse{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[26]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1995,7 +2065,7 @@ func (x *CompleteResponse) String() string {
 func (*CompleteResponse) ProtoMessage() {}
 
 func (x *CompleteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[26]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2008,7 +2078,7 @@ func (x *CompleteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompleteResponse.ProtoReflect.Descriptor instead.
 func (*CompleteResponse) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{26}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CompleteResponse) GetCall() string {
@@ -2099,7 +2169,7 @@ const file_autosafe_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x06plugin\x18\x04 \x01(\v2 .autosafe.plugin.v1.CapabilitiesR\x06plugin\x12=\n" +
 	"\n" +
 	"components\x18\x05 \x03(\v2\x1d.autosafe.plugin.v1.ComponentR\n" +
-	"components\"\xed\x02\n" +
+	"components\"\x9e\x03\n" +
 	"\tComponent\x12\x12\n" +
 	"\x04role\x18\x01 \x01(\tR\x04role\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x10\n" +
@@ -2112,7 +2182,12 @@ const file_autosafe_plugin_v1_plugin_proto_rawDesc = "" +
 	"writesOpen\x12)\n" +
 	"\x10behavior_version\x18\t \x01(\tR\x0fbehaviorVersion\x12$\n" +
 	"\rdeterministic\x18\n" +
-	" \x01(\bR\rdeterministic\"\x7f\n" +
+	" \x01(\bR\rdeterministic\x12/\n" +
+	"\x05calls\x18\v \x01(\v2\x19.autosafe.plugin.v1.CallsR\x05calls\"A\n" +
+	"\x05Calls\x12\x10\n" +
+	"\x03min\x18\x01 \x01(\rR\x03min\x12\x10\n" +
+	"\x03max\x18\x02 \x01(\rR\x03max\x12\x14\n" +
+	"\x05times\x18\x03 \x01(\tR\x05times\"\x7f\n" +
 	"\x05Block\x12=\n" +
 	"\n" +
 	"attributes\x18\x01 \x03(\v2\x1d.autosafe.plugin.v1.AttributeR\n" +
@@ -2280,76 +2355,78 @@ func file_autosafe_plugin_v1_plugin_proto_rawDescGZIP() []byte {
 	return file_autosafe_plugin_v1_plugin_proto_rawDescData
 }
 
-var file_autosafe_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_autosafe_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_autosafe_plugin_v1_plugin_proto_goTypes = []any{
 	(*Capabilities)(nil),     // 0: autosafe.plugin.v1.Capabilities
 	(*DescribeRequest)(nil),  // 1: autosafe.plugin.v1.DescribeRequest
 	(*DescribeResponse)(nil), // 2: autosafe.plugin.v1.DescribeResponse
 	(*Component)(nil),        // 3: autosafe.plugin.v1.Component
-	(*Block)(nil),            // 4: autosafe.plugin.v1.Block
-	(*Attribute)(nil),        // 5: autosafe.plugin.v1.Attribute
-	(*NestedBlock)(nil),      // 6: autosafe.plugin.v1.NestedBlock
-	(*Column)(nil),           // 7: autosafe.plugin.v1.Column
-	(*Variable)(nil),         // 8: autosafe.plugin.v1.Variable
-	(*ValidateRequest)(nil),  // 9: autosafe.plugin.v1.ValidateRequest
-	(*ValidateResponse)(nil), // 10: autosafe.plugin.v1.ValidateResponse
-	(*Diagnostic)(nil),       // 11: autosafe.plugin.v1.Diagnostic
-	(*PathStep)(nil),         // 12: autosafe.plugin.v1.PathStep
-	(*RunRequest)(nil),       // 13: autosafe.plugin.v1.RunRequest
-	(*Start)(nil),            // 14: autosafe.plugin.v1.Start
-	(*TaskBatch)(nil),        // 15: autosafe.plugin.v1.TaskBatch
-	(*Task)(nil),             // 16: autosafe.plugin.v1.Task
-	(*RunResponse)(nil),      // 17: autosafe.plugin.v1.RunResponse
-	(*ResultBatch)(nil),      // 18: autosafe.plugin.v1.ResultBatch
-	(*Result)(nil),           // 19: autosafe.plugin.v1.Result
-	(*RowError)(nil),         // 20: autosafe.plugin.v1.RowError
-	(*Artifact)(nil),         // 21: autosafe.plugin.v1.Artifact
-	(*CompleteRequest)(nil),  // 22: autosafe.plugin.v1.CompleteRequest
-	(*Message)(nil),          // 23: autosafe.plugin.v1.Message
-	(*ToolCall)(nil),         // 24: autosafe.plugin.v1.ToolCall
-	(*Tool)(nil),             // 25: autosafe.plugin.v1.Tool
-	(*CompleteResponse)(nil), // 26: autosafe.plugin.v1.CompleteResponse
+	(*Calls)(nil),            // 4: autosafe.plugin.v1.Calls
+	(*Block)(nil),            // 5: autosafe.plugin.v1.Block
+	(*Attribute)(nil),        // 6: autosafe.plugin.v1.Attribute
+	(*NestedBlock)(nil),      // 7: autosafe.plugin.v1.NestedBlock
+	(*Column)(nil),           // 8: autosafe.plugin.v1.Column
+	(*Variable)(nil),         // 9: autosafe.plugin.v1.Variable
+	(*ValidateRequest)(nil),  // 10: autosafe.plugin.v1.ValidateRequest
+	(*ValidateResponse)(nil), // 11: autosafe.plugin.v1.ValidateResponse
+	(*Diagnostic)(nil),       // 12: autosafe.plugin.v1.Diagnostic
+	(*PathStep)(nil),         // 13: autosafe.plugin.v1.PathStep
+	(*RunRequest)(nil),       // 14: autosafe.plugin.v1.RunRequest
+	(*Start)(nil),            // 15: autosafe.plugin.v1.Start
+	(*TaskBatch)(nil),        // 16: autosafe.plugin.v1.TaskBatch
+	(*Task)(nil),             // 17: autosafe.plugin.v1.Task
+	(*RunResponse)(nil),      // 18: autosafe.plugin.v1.RunResponse
+	(*ResultBatch)(nil),      // 19: autosafe.plugin.v1.ResultBatch
+	(*Result)(nil),           // 20: autosafe.plugin.v1.Result
+	(*RowError)(nil),         // 21: autosafe.plugin.v1.RowError
+	(*Artifact)(nil),         // 22: autosafe.plugin.v1.Artifact
+	(*CompleteRequest)(nil),  // 23: autosafe.plugin.v1.CompleteRequest
+	(*Message)(nil),          // 24: autosafe.plugin.v1.Message
+	(*ToolCall)(nil),         // 25: autosafe.plugin.v1.ToolCall
+	(*Tool)(nil),             // 26: autosafe.plugin.v1.Tool
+	(*CompleteResponse)(nil), // 27: autosafe.plugin.v1.CompleteResponse
 }
 var file_autosafe_plugin_v1_plugin_proto_depIdxs = []int32{
 	0,  // 0: autosafe.plugin.v1.DescribeRequest.host:type_name -> autosafe.plugin.v1.Capabilities
 	0,  // 1: autosafe.plugin.v1.DescribeResponse.plugin:type_name -> autosafe.plugin.v1.Capabilities
 	3,  // 2: autosafe.plugin.v1.DescribeResponse.components:type_name -> autosafe.plugin.v1.Component
-	4,  // 3: autosafe.plugin.v1.Component.config:type_name -> autosafe.plugin.v1.Block
-	7,  // 4: autosafe.plugin.v1.Component.reads:type_name -> autosafe.plugin.v1.Column
-	7,  // 5: autosafe.plugin.v1.Component.writes:type_name -> autosafe.plugin.v1.Column
-	5,  // 6: autosafe.plugin.v1.Block.attributes:type_name -> autosafe.plugin.v1.Attribute
-	6,  // 7: autosafe.plugin.v1.Block.blocks:type_name -> autosafe.plugin.v1.NestedBlock
-	8,  // 8: autosafe.plugin.v1.Attribute.variables:type_name -> autosafe.plugin.v1.Variable
-	4,  // 9: autosafe.plugin.v1.NestedBlock.block:type_name -> autosafe.plugin.v1.Block
-	11, // 10: autosafe.plugin.v1.ValidateResponse.diagnostics:type_name -> autosafe.plugin.v1.Diagnostic
-	12, // 11: autosafe.plugin.v1.Diagnostic.path:type_name -> autosafe.plugin.v1.PathStep
-	14, // 12: autosafe.plugin.v1.RunRequest.start:type_name -> autosafe.plugin.v1.Start
-	15, // 13: autosafe.plugin.v1.RunRequest.tasks:type_name -> autosafe.plugin.v1.TaskBatch
-	16, // 14: autosafe.plugin.v1.TaskBatch.tasks:type_name -> autosafe.plugin.v1.Task
-	18, // 15: autosafe.plugin.v1.RunResponse.results:type_name -> autosafe.plugin.v1.ResultBatch
-	21, // 16: autosafe.plugin.v1.RunResponse.artifact:type_name -> autosafe.plugin.v1.Artifact
-	11, // 17: autosafe.plugin.v1.RunResponse.diagnostic:type_name -> autosafe.plugin.v1.Diagnostic
-	20, // 18: autosafe.plugin.v1.RunResponse.failure:type_name -> autosafe.plugin.v1.RowError
-	19, // 19: autosafe.plugin.v1.ResultBatch.results:type_name -> autosafe.plugin.v1.Result
-	20, // 20: autosafe.plugin.v1.Result.error:type_name -> autosafe.plugin.v1.RowError
-	23, // 21: autosafe.plugin.v1.CompleteRequest.messages:type_name -> autosafe.plugin.v1.Message
-	25, // 22: autosafe.plugin.v1.CompleteRequest.tools:type_name -> autosafe.plugin.v1.Tool
-	24, // 23: autosafe.plugin.v1.Message.tool_calls:type_name -> autosafe.plugin.v1.ToolCall
-	24, // 24: autosafe.plugin.v1.CompleteResponse.tool_calls:type_name -> autosafe.plugin.v1.ToolCall
-	20, // 25: autosafe.plugin.v1.CompleteResponse.error:type_name -> autosafe.plugin.v1.RowError
-	1,  // 26: autosafe.plugin.v1.Plugin.Describe:input_type -> autosafe.plugin.v1.DescribeRequest
-	9,  // 27: autosafe.plugin.v1.Plugin.Validate:input_type -> autosafe.plugin.v1.ValidateRequest
-	13, // 28: autosafe.plugin.v1.Plugin.Run:input_type -> autosafe.plugin.v1.RunRequest
-	22, // 29: autosafe.plugin.v1.Host.Complete:input_type -> autosafe.plugin.v1.CompleteRequest
-	2,  // 30: autosafe.plugin.v1.Plugin.Describe:output_type -> autosafe.plugin.v1.DescribeResponse
-	10, // 31: autosafe.plugin.v1.Plugin.Validate:output_type -> autosafe.plugin.v1.ValidateResponse
-	17, // 32: autosafe.plugin.v1.Plugin.Run:output_type -> autosafe.plugin.v1.RunResponse
-	26, // 33: autosafe.plugin.v1.Host.Complete:output_type -> autosafe.plugin.v1.CompleteResponse
-	30, // [30:34] is the sub-list for method output_type
-	26, // [26:30] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	5,  // 3: autosafe.plugin.v1.Component.config:type_name -> autosafe.plugin.v1.Block
+	8,  // 4: autosafe.plugin.v1.Component.reads:type_name -> autosafe.plugin.v1.Column
+	8,  // 5: autosafe.plugin.v1.Component.writes:type_name -> autosafe.plugin.v1.Column
+	4,  // 6: autosafe.plugin.v1.Component.calls:type_name -> autosafe.plugin.v1.Calls
+	6,  // 7: autosafe.plugin.v1.Block.attributes:type_name -> autosafe.plugin.v1.Attribute
+	7,  // 8: autosafe.plugin.v1.Block.blocks:type_name -> autosafe.plugin.v1.NestedBlock
+	9,  // 9: autosafe.plugin.v1.Attribute.variables:type_name -> autosafe.plugin.v1.Variable
+	5,  // 10: autosafe.plugin.v1.NestedBlock.block:type_name -> autosafe.plugin.v1.Block
+	12, // 11: autosafe.plugin.v1.ValidateResponse.diagnostics:type_name -> autosafe.plugin.v1.Diagnostic
+	13, // 12: autosafe.plugin.v1.Diagnostic.path:type_name -> autosafe.plugin.v1.PathStep
+	15, // 13: autosafe.plugin.v1.RunRequest.start:type_name -> autosafe.plugin.v1.Start
+	16, // 14: autosafe.plugin.v1.RunRequest.tasks:type_name -> autosafe.plugin.v1.TaskBatch
+	17, // 15: autosafe.plugin.v1.TaskBatch.tasks:type_name -> autosafe.plugin.v1.Task
+	19, // 16: autosafe.plugin.v1.RunResponse.results:type_name -> autosafe.plugin.v1.ResultBatch
+	22, // 17: autosafe.plugin.v1.RunResponse.artifact:type_name -> autosafe.plugin.v1.Artifact
+	12, // 18: autosafe.plugin.v1.RunResponse.diagnostic:type_name -> autosafe.plugin.v1.Diagnostic
+	21, // 19: autosafe.plugin.v1.RunResponse.failure:type_name -> autosafe.plugin.v1.RowError
+	20, // 20: autosafe.plugin.v1.ResultBatch.results:type_name -> autosafe.plugin.v1.Result
+	21, // 21: autosafe.plugin.v1.Result.error:type_name -> autosafe.plugin.v1.RowError
+	24, // 22: autosafe.plugin.v1.CompleteRequest.messages:type_name -> autosafe.plugin.v1.Message
+	26, // 23: autosafe.plugin.v1.CompleteRequest.tools:type_name -> autosafe.plugin.v1.Tool
+	25, // 24: autosafe.plugin.v1.Message.tool_calls:type_name -> autosafe.plugin.v1.ToolCall
+	25, // 25: autosafe.plugin.v1.CompleteResponse.tool_calls:type_name -> autosafe.plugin.v1.ToolCall
+	21, // 26: autosafe.plugin.v1.CompleteResponse.error:type_name -> autosafe.plugin.v1.RowError
+	1,  // 27: autosafe.plugin.v1.Plugin.Describe:input_type -> autosafe.plugin.v1.DescribeRequest
+	10, // 28: autosafe.plugin.v1.Plugin.Validate:input_type -> autosafe.plugin.v1.ValidateRequest
+	14, // 29: autosafe.plugin.v1.Plugin.Run:input_type -> autosafe.plugin.v1.RunRequest
+	23, // 30: autosafe.plugin.v1.Host.Complete:input_type -> autosafe.plugin.v1.CompleteRequest
+	2,  // 31: autosafe.plugin.v1.Plugin.Describe:output_type -> autosafe.plugin.v1.DescribeResponse
+	11, // 32: autosafe.plugin.v1.Plugin.Validate:output_type -> autosafe.plugin.v1.ValidateResponse
+	18, // 33: autosafe.plugin.v1.Plugin.Run:output_type -> autosafe.plugin.v1.RunResponse
+	27, // 34: autosafe.plugin.v1.Host.Complete:output_type -> autosafe.plugin.v1.CompleteResponse
+	31, // [31:35] is the sub-list for method output_type
+	27, // [27:31] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_autosafe_plugin_v1_plugin_proto_init() }
@@ -2357,17 +2434,17 @@ func file_autosafe_plugin_v1_plugin_proto_init() {
 	if File_autosafe_plugin_v1_plugin_proto != nil {
 		return
 	}
-	file_autosafe_plugin_v1_plugin_proto_msgTypes[5].OneofWrappers = []any{}
-	file_autosafe_plugin_v1_plugin_proto_msgTypes[12].OneofWrappers = []any{
+	file_autosafe_plugin_v1_plugin_proto_msgTypes[6].OneofWrappers = []any{}
+	file_autosafe_plugin_v1_plugin_proto_msgTypes[13].OneofWrappers = []any{
 		(*PathStep_Attribute)(nil),
 		(*PathStep_Key)(nil),
 		(*PathStep_Index)(nil),
 	}
-	file_autosafe_plugin_v1_plugin_proto_msgTypes[13].OneofWrappers = []any{
+	file_autosafe_plugin_v1_plugin_proto_msgTypes[14].OneofWrappers = []any{
 		(*RunRequest_Start)(nil),
 		(*RunRequest_Tasks)(nil),
 	}
-	file_autosafe_plugin_v1_plugin_proto_msgTypes[17].OneofWrappers = []any{
+	file_autosafe_plugin_v1_plugin_proto_msgTypes[18].OneofWrappers = []any{
 		(*RunResponse_Results)(nil),
 		(*RunResponse_Artifact)(nil),
 		(*RunResponse_Diagnostic)(nil),
@@ -2379,7 +2456,7 @@ func file_autosafe_plugin_v1_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_autosafe_plugin_v1_plugin_proto_rawDesc), len(file_autosafe_plugin_v1_plugin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   27,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -18,10 +18,10 @@ const PluginName = "autosafe"
 
 // Rows travel in batches: a batch is sent when it holds BatchRows rows or
 // about BatchBytes, when BatchDelay has passed since the last one, or when
-// nothing more can come. Measured on a unix socket with 2 KB rows, 64 rows a
-// batch carry 80 % of what 256 do and wait less.
+// nothing more can come. Rows of 1 KB in batches of 64 cost a tenth more of
+// all that a build does.
 const (
-	BatchRows  = 64
+	BatchRows  = 256
 	BatchBytes = 1 << 20
 	BatchDelay = 5 * time.Millisecond
 )

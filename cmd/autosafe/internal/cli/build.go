@@ -1,221 +1,252 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"os"
-	"os/signal"
-	"strings"
-	"sync/atomic"
-	"syscall"
+	"math"
+	"strconv"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
 
+	"github.com/autosafe/autosafe/cmd/autosafe/internal/view"
 	"github.com/autosafe/autosafe/internal/engine"
-	"github.com/autosafe/autosafe/spec"
+	"github.com/autosafe/autosafe/internal/provenance"
 )
 
 func buildCommand() command {
 	return command{
-		name: "build", args: "[DIR]", maxArgs: 1, recipe: true,
+		name: "build", args: "[DIR | PLANFILE]", maxArgs: 1, takes: takesRecipe,
 		short: "make a recipe's datasets",
 		long: `Builds the recipe in DIR (the current folder by default): runs what the cache
 does not hold, and writes the datasets' outputs. Calls that were answered once
 are never made again, whatever happened to the build in between.
 
+With a file that autosafe plan -out wrote, does what that plan says; if a plan
+made now would say something else, it does nothing and tells what changed.
+
+-budget-usd stops before the calls of this build have cost more than that. What
+was answered is kept: build again, with more, to go on from there.
+
 The first interrupt (Ctrl-C) lets calls in flight finish and keeps them; the
 second one stops at once.
 
-Exit codes: 0 done; 1 error; 5 more rows failed than allowed; 64 wrong usage;
-130 interrupted.`,
+Exit codes: 0 done; 1 error; 5 more rows failed than allowed; 6 the budget was
+reached; 64 wrong usage; 130 interrupted.`,
 		setup: func(flags *flag.FlagSet) func(*invocation) int {
-			out := flags.String("out", "", "write outputs below `DIR` instead of the recipe's folder")
-			offline := flags.Bool("offline", false, "make no call; use only those in the cache")
-			return func(inv *invocation) int { return inv.build(*out, *offline) }
+			var how buildFlags
+			flags.StringVar(&how.OutDir, "out", "", "write outputs below `DIR` instead of the recipe's folder")
+			flags.BoolVar(&how.offline, "offline", false, "make no call; use only those in the cache")
+			flags.BoolVar(&how.keepGoing, "keep-going", false, "when a step fails, finish what does not rest on it")
+			flags.Var(&how.budget, "budget-usd", "stop before the calls made cost more than `X` US dollars")
+			how.selection.declare(flags)
+			return func(inv *invocation) int { return inv.build(how) }
 		},
 	}
 }
 
-func (inv *invocation) build(out string, offline bool) int {
-	s, ok := inv.open(inv.dir(), needs{cache: true, offline: offline})
+// buildFlags are what a build is asked to do, and how.
+type buildFlags struct {
+	buildJob
+	offline, keepGoing bool
+	budget             amount    // 0: any
+	plan               *planFile // to be done; nil: whatever is missing
+}
+
+// amount is a number above 0 that a flag gives.
+type amount float64
+
+func (a *amount) String() string { return strconv.FormatFloat(float64(*a), 'f', -1, 64) }
+
+// Set implements flag.Value.
+func (a *amount) Set(s string) error {
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil || !(f > 0) || math.IsInf(f, 0) {
+		return errors.New("it is a number above 0")
+	}
+	*a = amount(f)
+	return nil
+}
+
+// usage says what is wrong with the flags; "" if nothing is.
+func (how *buildFlags) usage() string {
+	switch {
+	case how.Limit < 0:
+		return "-limit is a number of rows, 0 or more"
+	case how.offline && len(how.Refresh) > 0:
+		return "-refresh asks models anew, and -offline forbids it"
+	}
+	return ""
+}
+
+// job reads the plan, if the argument is one, and takes its place in the
+// flags.
+func (inv *invocation) job(how *buildFlags) (dir string, code int) {
+	dir = inv.dir()
+	if text := how.usage(); text != "" {
+		return "", inv.usageError("%s", text)
+	}
+	if !isPlanFile(dir) {
+		return dir, exitDone
+	}
+	if how.given() || how.OutDir != "" || len(inv.varFiles) > 0 {
+		return "", inv.usageError("a plan says what is built, from what and where: give -limit, -target, -refresh, -var-file and the outputs' folder to autosafe plan")
+	}
+	p, err := readPlan(dir)
+	if err == nil {
+		err = p.adopt(inv)
+	}
+	if err != nil {
+		return "", inv.fail("Unusable plan", err)
+	}
+	how.plan, how.buildJob = p, p.buildJob
+	return p.Recipe, exitDone
+}
+
+// nothingBuilt is the summary of a build that did not begin.
+func (inv *invocation) nothingBuilt(why string) int {
+	inv.view.Summary(&engine.Summary{Type: "summary", Steps: []engine.StepSummary{}, Outputs: []engine.OutputSummary{}, Error: why}, nil)
+	return exitError
+}
+
+func (inv *invocation) build(how buildFlags) int {
+	dir, code := inv.job(&how)
+	if code != exitDone {
+		if code == exitError {
+			inv.nothingBuilt("the plan cannot be used")
+		}
+		return code
+	}
+	began := time.Now()
+	s, ok := inv.open(dir, needs{cache: true, offline: how.offline, budget: float64(how.budget)})
 	if !ok {
-		inv.view.Summary(&engine.Summary{Type: "summary", Steps: []engine.StepSummary{}, Outputs: []engine.OutputSummary{}, Error: "the recipe cannot be built"}, nil)
-		return exitError
+		return inv.nothingBuilt("the recipe cannot be built")
+	}
+	if diags, why := inv.refuse(s, &how); diags.HasErrors() {
+		inv.report(s.source, diags)
+		inv.closeSession(s)
+		return inv.nothingBuilt(why)
 	}
 	inv.view.Order(addresses(s.recipe))
 	ctx, interrupt := inv.watchSignals(s)
-	e := engine.New(engine.Options{
-		Recipe: s.recipe, Store: s.store, Runner: s.host,
-		OutDir: out, Events: inv.view.Event, Interrupt: s.stop,
-	})
+	e := s.engine(how.selection, engine.Options{OutDir: how.OutDir, Events: inv.view.Event, Interrupt: s.stop, KeepGoing: how.keepGoing})
 	sum, err := e.Build(ctx)
 	sum.PluginProcesses = s.host.Started()
-	if err != nil && interrupt.twice.Load() {
+	switch {
+	case err == nil:
+	case interrupt.twice.Load():
 		err = engine.ErrInterrupted // whatever broke, broke because of it
+	case s.overBudget.Load() && !interrupt.once.Load() && errors.Is(err, engine.ErrInterrupted):
+		err = errBudget
+	}
+	if err != nil {
 		sum.Error = err.Error()
 	}
+	fresh := inv.record(s, &how, sum, began)
 	if cerr := s.close(); err == nil && cerr != nil {
 		err, sum.OK, sum.Error = cerr, false, cerr.Error()
 	}
 	interrupt.end()
 	inv.view.EndProgress()
 	diags := buildDiagnostics(s.recipe, err)
+	if errors.Is(err, errBudget) {
+		diags = hcl.Diagnostics{overBudget(sum, float64(how.budget))}
+	}
 	if inv.json { // the summary is the last line
 		inv.report(s.source, diags)
 		inv.view.Summary(sum, s.recipe)
 	} else { // what went wrong stands where it is seen
 		inv.view.Summary(sum, s.recipe)
+		if fresh {
+			inv.view.Recorded(sum.Build)
+		}
 		inv.report(s.source, diags)
 	}
 	return buildExit(err)
+}
+
+// refuse says why a build must not begin: addresses that there are not, a plan
+// that does not hold any more, models that nobody knows the price of.
+func (inv *invocation) refuse(s *session, how *buildFlags) (diags hcl.Diagnostics, why string) {
+	if diags = how.check(s.recipe); diags.HasErrors() {
+		return diags, "an address is not in the recipe"
+	}
+	var err error
+	if how.plan != nil {
+		why = "the plan is stale"
+		var now *engine.Plan
+		if now, err = inv.makePlan(s, how.buildJob); err == nil {
+			diags = how.plan.check(now, s)
+		}
+	}
+	if err == nil && !diags.HasErrors() && how.budget > 0 && !how.offline {
+		why = "a model has no price"
+		diags, err = inv.unpriced(s, how.buildJob)
+	}
+	if err != nil {
+		return hcl.Diagnostics{problem("Plan failed", err)}, "the recipe cannot be planned"
+	}
+	return diags, why
+}
+
+// record keeps the record of a build, and says whether that is a new one. It
+// is no reason for a build to fail.
+func (inv *invocation) record(s *session, how *buildFlags, sum *engine.Summary, began time.Time) (fresh bool) {
+	b := provenance.NewBuild(sum, provenance.Info{
+		Version: Version, Source: s.source, Recipe: s.recipe, Options: how.options(), Began: began,
+	})
+	id, err := provenance.Save(s.store, b)
+	if err != nil {
+		inv.view.Notify("The build is not recorded", err.Error())
+		return false
+	}
+	sum.Build = id
+	return b.Fresh
+}
+
+// options are the flags of a build that its record tells of.
+func (how *buildFlags) options() map[string]string {
+	options := map[string]string{}
+	if how.Limit > 0 {
+		options["limit"] = strconv.Itoa(how.Limit)
+	}
+	if len(how.Targets) > 0 {
+		options["target"] = how.Targets.String()
+	}
+	if len(how.Refresh) > 0 {
+		options["refresh"] = how.Refresh.String()
+	}
+	if how.offline {
+		options["offline"] = "true"
+	}
+	if how.budget > 0 {
+		options["budget-usd"] = strconv.FormatFloat(float64(how.budget), 'f', -1, 64)
+	}
+	return options
+}
+
+// errBudget ends a build whose calls would have cost more than allowed.
+var errBudget = errors.New("budget reached")
+
+// overBudget says how much was spent and how to go on.
+func overBudget(sum *engine.Summary, budget float64) *hcl.Diagnostic {
+	return &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: "Budget reached", Detail: fmt.Sprintf(
+		"This build spent %s of %s, and another call could have passed that. Every answer is kept: "+
+			"build again, with a larger -budget-usd or without one, to go on from here; autosafe plan says what is left to pay.",
+		view.USD(sum.Calls.CostUSD), view.USD(budget))}
 }
 
 func buildExit(err error) int {
 	switch {
 	case err == nil:
 		return exitDone
+	case errors.Is(err, errBudget):
+		return exitBudget
 	case errors.Is(err, engine.ErrInterrupted):
 		return exitInterrupted
 	case errors.Is(err, engine.ErrTooManyFailures):
 		return exitFailures
 	}
 	return exitError
-}
-
-// buildDiagnostics tells what ended a build. What a plugin has to say of its
-// configuration stands at its place in the recipe.
-func buildDiagnostics(recipe *spec.Recipe, err error) hcl.Diagnostics {
-	var runErr *engine.RunError
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, engine.ErrInterrupted):
-		return hcl.Diagnostics{{Severity: hcl.DiagWarning, Summary: "Interrupted",
-			Detail: "What was finished is kept; build again to go on from here."}}
-	case errors.Is(err, engine.ErrTooManyFailures):
-		return hcl.Diagnostics{tooManyFailures(recipe, err)}
-	case errors.As(err, &runErr):
-		return runDiagnostics(recipe, runErr)
-	}
-	return hcl.Diagnostics{problem("Build failed", err)}
-}
-
-// tooManyFailures finds the step whose rows failed and says what can be done.
-func tooManyFailures(recipe *spec.Recipe, err error) *hcl.Diagnostic {
-	d := problem("Too many failed rows", err)
-	for _, s := range recipe.Steps {
-		if !strings.HasPrefix(err.Error(), s.Address+": ") {
-			continue
-		}
-		d.Subject = &s.Range
-		if s.OnError == spec.OnErrorDrop && s.MaxFailures < 0 {
-			d.Detail = fmt.Sprintf("Every row of %s failed, so that nothing is left. Most likely there is one reason for all; it stands above.", s.Address)
-			return d
-		}
-		d.Detail += fmt.Sprintf("\n\n%s allows %d failed rows. To leave failed rows out, write on_error = \"drop\"; "+
-			"max_failures = N allows some. What has been finished is kept: build again to go on from here.", s.Address, s.MaxFailures)
-		return d
-	}
-	return d
-}
-
-func runDiagnostics(recipe *spec.Recipe, e *engine.RunError) hcl.Diagnostics {
-	place, body := find(recipe, e.Address)
-	if body != nil && len(e.Diagnostics) > 0 {
-		var diags hcl.Diagnostics
-		for _, d := range e.Diagnostics {
-			diags = append(diags, body.Diagnose(d))
-		}
-		return diags
-	}
-	// A summary may end in advice, which is better read below the place.
-	summary, advice, _ := strings.Cut(e.Summary, ": ")
-	detail := strings.TrimSpace(e.Detail + "\n" + sentence(advice))
-	return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: capital(summary), Detail: detail, Subject: place}}
-}
-
-// find gives the place of a step or output in the recipe, and its component.
-func find(recipe *spec.Recipe, address string) (*hcl.Range, *spec.RoleBody) {
-	for _, s := range recipe.Steps {
-		if s.Address == address {
-			return &s.Range, s.Role
-		}
-		if s.Dataset == nil {
-			continue
-		}
-		for _, out := range s.Dataset.Outputs {
-			if out.Address == address {
-				return &out.Range, &out.Role
-			}
-		}
-	}
-	return nil, nil
-}
-
-// interrupts is the watch for signals during a build.
-type interrupts struct {
-	twice atomic.Bool // the user does not want to wait
-	end   func()
-}
-
-// patience is how long a build may take to end once it was told to stop at
-// once.
-const patience = 2 * time.Second
-
-// watchSignals closes the session's stop channel at the first interrupt and
-// cancels the context at the second. A build that does not end then is ended
-// here; its plugins' processes die with it. None of this waits for the view:
-// it waits itself where nobody reads what it writes.
-func (inv *invocation) watchSignals(s *session) (context.Context, *interrupts) {
-	ctx, cancel := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 3)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	done, watched := make(chan struct{}), make(chan struct{})
-	i := &interrupts{end: func() { signal.Stop(signals); close(done); <-watched; cancel() }}
-	go func() {
-		defer close(watched)
-		select {
-		case <-signals:
-			close(s.stop)
-		case <-done:
-			return
-		}
-		told := inBackground(func() {
-			inv.view.Notify("Stopping", "calls in flight are finished and kept; interrupt again to stop at once")
-		})
-		select {
-		case <-signals:
-			i.twice.Store(true)
-			cancel()
-		case <-done:
-			<-told
-			return
-		}
-		select {
-		case <-signals:
-		case <-time.After(patience):
-		case <-done:
-			<-told
-			return
-		}
-		select {
-		case <-inBackground(func() { inv.view.EndProgress(); inv.view.Exit(exitInterrupted) }):
-		case <-time.After(patience):
-		}
-		os.Exit(exitInterrupted)
-	}()
-	return ctx, i
-}
-
-// inBackground runs f and closes the channel when it is done.
-func inBackground(f func()) <-chan struct{} {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		f()
-	}()
-	return done
 }

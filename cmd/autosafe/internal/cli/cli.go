@@ -22,6 +22,7 @@ const (
 	exitChanges     = 2 // plan -detailed-exitcode: a build would do something
 	exitUnformatted = 3 // fmt -check: a file is not in canonical form
 	exitFailures    = 5 // more rows failed than allowed
+	exitBudget      = 6 // -budget-usd was reached
 	exitUsage       = 64
 	exitInterrupted = 130
 )
@@ -34,16 +35,29 @@ type Env struct {
 
 // command is one subcommand.
 type command struct {
-	name    string
+	name    string // with its group's name in front, if it is in one
 	args    string // as shown in its usage line
+	minArgs int    // how many it needs
 	maxArgs int    // how many it takes; negative: any number
 	short   string // one line, for the list of commands
 	long    string
 	hidden  bool
-	recipe  bool // it reads one, and takes the flags for that
-	// setup declares flags and returns what to run once they are parsed.
+	takes   takes
+	// setup declares flags and returns what to run once they are parsed. It is
+	// nil for a group that does nothing of its own.
 	setup func(*flag.FlagSet) func(*invocation) int
+	// group are the commands that a word behind the name chooses from.
+	group []command
 }
+
+// takes says which flags a command shares with others.
+type takes int
+
+const (
+	takesNone   takes = iota
+	takesCache        // it works on a cache
+	takesRecipe       // it reads a recipe, and may use a cache
+)
 
 // invocation is one run of a command.
 type invocation struct {
@@ -58,7 +72,8 @@ type invocation struct {
 func commands() []command {
 	return []command{
 		validateCommand(), fmtCommand(), planCommand(), buildCommand(),
-		showCommand(), graphCommand(), versionCommand(), serveCommand(),
+		whyCommand(), showCommand(), diffCommand(), buildsCommand(), graphCommand(),
+		cacheCommand(), versionCommand(), serveCommand(),
 	}
 }
 
@@ -77,7 +92,7 @@ func Run(args []string, env Env) int {
 	}
 	for _, c := range commands() {
 		if c.name == name {
-			return c.run(args[1:], env)
+			return c.choose(args[1:], env)
 		}
 	}
 	advice := view.DidYouMean(name, commandNames())
@@ -88,21 +103,56 @@ func Run(args []string, env Env) int {
 	return exitUsage
 }
 
-func commandNames() []string {
+func commandNames() []string { return namesOf(commands()) }
+
+// namesOf are the names of commands as they are typed, without their group's.
+func namesOf(list []command) []string {
 	var names []string
-	for _, c := range commands() {
+	for _, c := range list {
 		if !c.hidden {
-			names = append(names, c.name)
+			names = append(names, lastWord(c.name))
 		}
 	}
 	return names
+}
+
+func lastWord(s string) string { return s[strings.LastIndexByte(s, ' ')+1:] }
+
+// choose runs the command of a group that the first argument names, or else
+// the command itself.
+func (c command) choose(args []string, env Env) int {
+	if len(c.group) == 0 {
+		return c.run(args, env)
+	}
+	if len(args) > 0 {
+		for _, member := range c.group {
+			if lastWord(member.name) == args[0] {
+				return member.run(args[1:], env)
+			}
+		}
+	}
+	switch {
+	case c.setup == nil && len(args) == 0:
+		c.groupHelp(env.Stderr)
+		return exitUsage
+	case c.setup == nil && asksHelp(args[0]):
+		c.groupHelp(env.Stdout)
+		return exitDone
+	case len(args) > 0 && asksHelp(args[0]):
+		return c.run([]string{"-help"}, env)
+	case len(args) > 0 && (c.setup == nil || !strings.HasPrefix(args[0], "-")):
+		fmt.Fprintf(env.Stderr, "autosafe %s: no command %s.%s\nRun autosafe help %s for the list.\n",
+			c.name, view.Quote(args[0]), view.DidYouMean(args[0], namesOf(c.group)), c.name)
+		return exitUsage
+	}
+	return c.run(args, env)
 }
 
 func (c command) run(args []string, env Env) int {
 	inv := &invocation{Env: env, command: c.name}
 	flags := flag.NewFlagSet(c.name, flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	inv.common.declare(flags, c.recipe)
+	inv.common.declare(flags, c.takes)
 	run := c.setup(flags)
 	err := parse(flags, args, &inv.args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -115,6 +165,9 @@ func (c command) run(args []string, env Env) int {
 	if !inv.progress.Valid() {
 		return inv.usageError("-progress is auto, tty, plain or none, not %s", view.Quote(string(inv.progress)))
 	}
+	if len(inv.args) < c.minArgs {
+		return inv.usageError("it takes %s", c.args)
+	}
 	if c.maxArgs >= 0 && len(inv.args) > c.maxArgs {
 		return inv.usageError("%s is one argument too many", view.Quote(inv.args[c.maxArgs]))
 	}
@@ -125,7 +178,7 @@ func (c command) run(args []string, env Env) int {
 	}
 	inv.view = view.New(view.Options{
 		Stdout: env.Stdout, Stderr: env.Stderr, JSON: inv.json, Quiet: inv.quiet, Progress: inv.progress,
-		Color: view.WantColor(env.Stderr, env.Environ, inv.noColor), Dumb: view.IsDumb(env.Environ), Version: Version,
+		Color: view.WantColor(env.Stderr, env.Environ, inv.noColor), OutColor: view.WantColor(env.Stdout, env.Environ, inv.noColor), Dumb: view.IsDumb(env.Environ), Version: Version,
 	})
 	code := run(inv)
 	inv.view.Exit(code)
@@ -198,11 +251,42 @@ func help(args []string, env Env) int {
 		usage(env.Stdout)
 		return exitDone
 	}
-	return Run([]string{args[0], "-help"}, env)
+	return Run(append(slices.Clip(args), "-help"), env)
 }
 
+// groupHelp lists the commands of a group.
+func (c command) groupHelp(w io.Writer) {
+	fmt.Fprintf(w, "Usage: autosafe %s COMMAND [FLAGS] [ARGUMENTS]\n\n%s\n", c.name, strings.TrimSpace(c.long))
+	c.listGroup(w)
+	fmt.Fprintf(w, "\nRun autosafe %s COMMAND -help for a command's arguments.\n", c.name)
+}
+
+// listGroup lists the commands of a group, if there are any.
+func (c command) listGroup(w io.Writer) {
+	if len(c.group) == 0 {
+		return
+	}
+	fmt.Fprint(w, "\nCommands:\n")
+	width := 0
+	for _, member := range c.group {
+		width = max(width, len(member.usage()))
+	}
+	for _, member := range c.group {
+		fmt.Fprintf(w, "  %-*s  %s\n", width, member.usage(), member.short)
+	}
+}
+
+// usage is how a command of a group is called.
+func (c command) usage() string { return strings.TrimSpace(lastWord(c.name) + " " + c.args) }
+
 func (c command) help(w io.Writer, flags *flag.FlagSet) {
-	fmt.Fprintf(w, "Usage: autosafe %s\n\n%s\n\nFlags:\n", strings.TrimSpace(c.name+" [FLAGS] "+c.args), strings.TrimSpace(c.long))
+	fmt.Fprintf(w, "Usage: autosafe %s\n", strings.TrimSpace(c.name+" [FLAGS] "+c.args))
+	if len(c.group) > 0 {
+		fmt.Fprintf(w, "       autosafe %s COMMAND [FLAGS] [ARGUMENTS]\n", c.name)
+	}
+	fmt.Fprintf(w, "\n%s\n", strings.TrimSpace(c.long))
+	c.listGroup(w)
+	fmt.Fprint(w, "\nFlags:\n")
 	flags.VisitAll(func(f *flag.Flag) {
 		arg, text := flag.UnquoteUsage(f)
 		fmt.Fprintf(w, "  -%s\n        %s\n", strings.TrimSpace(f.Name+" "+arg), text)

@@ -82,16 +82,21 @@ func TestShowArgs(t *testing.T) {
 // Every command has help, which names each of its flags, and takes no flag
 // that is not defined.
 func TestHelp(t *testing.T) {
+	all := commands()
 	for _, c := range commands() {
-		code, out, errs := runCLI("help", c.name)
-		if code != exitDone || errs != "" || !strings.Contains(out, "Usage: autosafe "+c.name) || !strings.Contains(out, "  -json\n") {
-			t.Errorf("%s: %d %q %q", c.name, code, out, errs)
-		}
-		if code, out, errs := runCLI(c.name, "--no-such-flag"); code != exitUsage || out != "" || !strings.Contains(errs, "autosafe "+c.name+": ") {
-			t.Errorf("%s: %d %q %q", c.name, code, out, errs)
-		}
 		if listed := slices.Contains(commandNames(), c.name); listed == c.hidden {
 			t.Errorf("%s is listed: %v", c.name, listed)
+		}
+		all = append(all, c.group...)
+	}
+	for _, c := range all {
+		words := strings.Fields(c.name)
+		code, out, errs := runCLI(append([]string{"help"}, words...)...)
+		if code != exitDone || errs != "" || !strings.Contains(out, "Usage: autosafe "+c.name) || c.setup != nil && !strings.Contains(out, "  -json\n") {
+			t.Errorf("%s: %d %q %q", c.name, code, out, errs)
+		}
+		if code, out, errs := runCLI(append(words, "--no-such-flag")...); code != exitUsage || out != "" || !strings.Contains(errs, "autosafe "+c.name+": ") {
+			t.Errorf("%s: %d %q %q", c.name, code, out, errs)
 		}
 	}
 }
@@ -100,7 +105,7 @@ func TestHelp(t *testing.T) {
 func TestHostileArguments(t *testing.T) {
 	t.Chdir(t.TempDir())
 	name := "a\x1b[31m\u202e\u009b2J"
-	for file, text := range map[string]string{"messy" + name + ".hcl": "a   = 1\n", "bad" + name + ".hcl": "a {"} {
+	for file, text := range map[string]string{"messy" + name + ".hcl": "a   = 1\n", "bad" + name + ".hcl": "a {", name + ".plan": "{\"format\":\"autosafe.plan/" + name + "\"}"} {
 		if err := os.WriteFile(file, []byte(text), 0o666); err != nil {
 			t.Fatal(err)
 		}
@@ -109,6 +114,9 @@ func TestHostileArguments(t *testing.T) {
 		{name}, {name + "\xff"}, {"build", name + "\xff"}, {"build", name}, {"build", "-" + name}, {"build", "x", name}, {"build", "-progress", name}, {"build", "-chdir", name},
 		{"fmt"}, {"fmt", name}, {"fmt", "-json"}, {"validate"}, {"validate", "-json"}, {"validate", name}, {"validate", "-var", name}, {"validate", "-var-file", name},
 		{"show", name}, {"show", "./" + name}, {"graph", "-format", name}, {"plan", "-cache", filepath.Join("messy"+name+".hcl", "x")}, {"help", name},
+		{"why", name, "-cache", "c"}, {"show", name, name, "-row", name, "-cache", "c"}, {"diff", name, name, "-cache", "c"}, {"builds", name}, {"builds", "tag", name, name, "-cache", "c"},
+		{"builds", "untag", name, "-cache", "c"}, {"cache", name}, {"cache", "gc", "-older-than", name}, {"cache", "import", name, "-cache", "c"}, {"cache", "export", name, name, "-cache", "c"},
+		{"cache", "path", "-cache", name}, {"cache", "export", "x", "-build", name, "-cache", "c"}, {"build", name + ".plan"}, {"build", ".", "-target", name, "-cache", "c"},
 	} {
 		_, out, errs := runCLI(args...)
 		for _, text := range []string{out, errs} {

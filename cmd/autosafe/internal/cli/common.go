@@ -1,12 +1,15 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"unicode"
 	"unicode/utf8"
 
@@ -40,14 +43,16 @@ type list []string
 func (l *list) String() string     { return strings.Join(*l, ",") }
 func (l *list) Set(s string) error { *l = append(*l, s); return nil }
 
-func (c *common) declare(flags *flag.FlagSet, recipe bool) {
+func (c *common) declare(flags *flag.FlagSet, what takes) {
 	flags.StringVar(&c.chdir, "chdir", "", "change to `DIR` first")
 	flags.BoolVar(&c.json, "json", false, "write JSON lines to standard output")
 	flags.BoolVar(&c.noColor, "no-color", false, "no colour, whatever the terminal")
 	flags.BoolVar(&c.quiet, "quiet", false, "no progress; results and problems only")
 	flags.StringVar((*string)(&c.progress), "progress", string(view.ProgressAuto), "how progress is shown: `MODE` is auto, tty, plain or none")
-	if recipe {
+	if what != takesNone {
 		flags.StringVar(&c.cacheDir, "cache", "", "keep the cache in `DIR` (else $AUTOSAFE_CACHE, else your cache folder)")
+	}
+	if what == takesRecipe {
 		flags.Var(&c.vars, "var", "set a variable: `NAME=VALUE`; may be repeated")
 		flags.Var(&c.varFiles, "var-file", "set variables from `FILE`; may be repeated")
 	}
@@ -65,6 +70,15 @@ func (inv *invocation) getenv(name string) string {
 
 // openCache opens the cache that the flags and the environment name.
 func (inv *invocation) openCache() (*cache.Store, error) {
+	dir, err := inv.cachePath()
+	if err != nil {
+		return nil, err
+	}
+	return cache.Open(dir, cache.Options{Damaged: inv.view.Damaged})
+}
+
+// cachePath is the cache's folder.
+func (inv *invocation) cachePath() (string, error) {
 	dir := inv.cacheDir
 	if dir == "" {
 		dir = inv.getenv("AUTOSAFE_CACHE")
@@ -72,11 +86,11 @@ func (inv *invocation) openCache() (*cache.Store, error) {
 	if dir == "" {
 		base, err := os.UserCacheDir()
 		if err != nil {
-			return nil, fmt.Errorf("no folder for the cache: %w; name one with -cache DIR", err)
+			return "", fmt.Errorf("no folder for the cache: %w; name one with -cache DIR", err)
 		}
 		dir = filepath.Join(base, "autosafe")
 	}
-	return cache.Open(dir, cache.Options{Damaged: inv.view.Damaged})
+	return dir, nil
 }
 
 // session is a recipe, checked, with all that is needed to build it.
@@ -86,13 +100,20 @@ type session struct {
 	store  *cache.Store // nil where the command does without
 	host   *pluginhost.Host
 	models llm.Client
-	stop   chan struct{} // closed when the user interrupts
+	stop   chan struct{} // closed when nothing new is to be begun, see halt
+
+	halted     sync.Once
+	overBudget atomic.Bool
 }
+
+// halt has what is in flight finish and nothing new begin.
+func (s *session) halt() { s.halted.Do(func() { close(s.stop) }) }
 
 // needs are what a command asks of its session.
 type needs struct {
-	cache   bool // it cannot do without; else only foreign plugins' descriptions are cached
-	offline bool // no call but those in the cache
+	cache   bool    // it cannot do without; else only foreign plugins' descriptions are cached
+	offline bool    // no call but those in the cache
+	budget  float64 // US dollars that calls may cost; 0 is any amount
 }
 
 // open loads and checks a recipe. It reports every problem itself.
@@ -119,10 +140,14 @@ func (inv *invocation) open(dir string, needs needs) (*session, bool) {
 	registry, more := s.host.Registry(source.RequiredPlugins)
 	diags = append(diags, more...)
 	if !diags.HasErrors() {
+		checked := s.checked()
 		s.recipe, more = source.Decode(spec.Options{
-			Vars: inv.vars, VarFiles: inv.varFiles, Environ: inv.Environ, Registry: registry, Version: Version,
+			Vars: inv.vars, VarFiles: inv.varFiles, Environ: inv.Environ, Registry: registry, Version: Version, Checked: checked,
 		})
 		diags = append(diags, more...)
+		if inv.command == "build" && !diags.HasErrors() {
+			s.keepChecked(checked, s.recipe)
+		}
 	}
 	inv.report(source, diags)
 	if !diags.HasErrors() {
@@ -136,7 +161,11 @@ func (inv *invocation) newSession(source *spec.Source, store *cache.Store, needs
 	s := &session{source: source, store: store, stop: make(chan struct{})}
 	s.models = llm.New(llm.Options{
 		Store: callStore{store}, Offline: needs.offline, UserAgent: "autosafe/" + Version,
-		Notify: inv.view.Notify, Stopping: s.stop,
+		Notify: inv.view.Notify, Stopping: s.stop, BudgetUSD: needs.budget,
+		OnBudget: func() {
+			s.overBudget.Store(true)
+			s.halt()
+		},
 	})
 	self, err := os.Executable()
 	if err != nil {
@@ -239,6 +268,23 @@ func (c callStore) Get(key [32]byte) ([]byte, bool, error) {
 		return nil, false, nil
 	}
 	return b, err == nil, err
+}
+
+// Ready implements llm.ReadyStore.
+func (c callStore) Ready() error { return c.store.Ready(cache.Calls) }
+
+// Claim also takes in what other processes have put, an answer that replaces a
+// known one among it.
+func (c callStore) Claim(ctx context.Context, key [32]byte) (func(), error) {
+	release, err := c.store.Claim(ctx, cache.Calls, key)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.store.Refresh(cache.Calls); err != nil {
+		release()
+		return nil, err
+	}
+	return release, nil
 }
 
 func (c callStore) Put(key [32]byte, value []byte, durable bool) error {

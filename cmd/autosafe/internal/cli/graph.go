@@ -8,7 +8,7 @@ import (
 
 func graphCommand() command {
 	return command{
-		name: "graph", args: "[DIR]", maxArgs: 1, recipe: true,
+		name: "graph", args: "[DIR]", maxArgs: 1, takes: takesRecipe,
 		short: "print a recipe's graph",
 		long: `Prints the steps of the recipe in DIR (the current folder by default) and how
 rows flow between them, as Graphviz DOT, as Mermaid, or as JSON lines.`,

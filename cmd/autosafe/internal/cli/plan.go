@@ -3,43 +3,120 @@ package cli
 import (
 	"context"
 	"flag"
+	"fmt"
 
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/autosafe/autosafe/cmd/autosafe/internal/view"
 	"github.com/autosafe/autosafe/internal/engine"
+	"github.com/autosafe/autosafe/spec"
 )
 
 func planCommand() command {
 	return command{
-		name: "plan", args: "[DIR]", maxArgs: 1, recipe: true,
-		short: "show what a build would do",
+		name: "plan", args: "[DIR]", maxArgs: 1, takes: takesRecipe,
+		short: "show what a build would do, why, and at what price",
 		long: `Shows for each step of the recipe in DIR (the current folder by default)
-whether the cache holds it, how many of its rows must run, and why. Nothing is
-run and no model is asked.
+whether the cache holds it, how many of its rows must run, why, and what model
+calls that takes. Nothing is run, no model is asked and nothing is written.
+
+Numbers are exact, but for those with a ~ and ranges, which are estimates: from
+what the same step took before, or from what its component declares.
+
+With -out the plan is saved, and autosafe build FILE does exactly that, or says
+what has changed since.
 
 With -detailed-exitcode: 0 nothing to do; 1 error; 2 a build would do something.`,
 		setup: func(flags *flag.FlagSet) func(*invocation) int {
 			detailed := flags.Bool("detailed-exitcode", false, "exit with 2 if a build would do something")
-			out := flags.String("out", "", "plan for outputs below `DIR` instead of the recipe's folder")
-			return func(inv *invocation) int { return inv.plan(*out, *detailed) }
+			var job buildJob
+			flags.StringVar(&job.OutDir, "output-dir", "", "plan for outputs below `DIR` instead of the recipe's folder")
+			file := flags.String("out", "", "save the plan in `FILE`, for autosafe build FILE")
+			job.selection.declare(flags)
+			return func(inv *invocation) int { return inv.plan(job, *file, *detailed) }
 		},
 	}
 }
 
-func (inv *invocation) plan(out string, detailed bool) int {
+func (inv *invocation) plan(job buildJob, file string, detailed bool) int {
+	if job.Limit < 0 {
+		return inv.usageError("-limit is a number of rows, 0 or more")
+	}
 	s, ok := inv.open(inv.dir(), needs{cache: true})
 	if !ok {
 		return exitError
 	}
-	e := engine.New(engine.Options{Recipe: s.recipe, Store: s.store, Runner: s.host, OutDir: out, Events: inv.view.Event})
-	plan, err := e.Plan(context.Background())
+	if diags := job.check(s.recipe); diags.HasErrors() {
+		inv.report(s.source, diags)
+		inv.closeSession(s)
+		return exitError
+	}
+	if file != "" { // it is built from wherever, to the same place
+		if job.OutDir == "" {
+			job.OutDir = s.source.Dir
+		}
+		if err := makeAbs(&job.OutDir); err != nil {
+			inv.closeSession(s)
+			return inv.fail("Plan failed", err)
+		}
+	}
+	plan, err := inv.makePlan(s, job)
 	if cerr := s.close(); err == nil {
 		err = cerr
+	}
+	if err == nil && file != "" {
+		err = inv.savePlan(file, job, s, plan)
 	}
 	if err != nil {
 		return inv.fail("Plan failed", err)
 	}
-	inv.view.Plan(plan)
+	inv.view.Plan(plan, view.PlanNotes{File: file, Limit: job.Limit, Only: len(job.Targets) > 0})
 	if detailed && plan.Changes() {
 		return exitChanges
 	}
 	return exitDone
 }
+
+// makePlan says what a build would do, compared with the last one.
+func (inv *invocation) makePlan(s *session, job buildJob) (*engine.Plan, error) {
+	last, err := s.lastBuild()
+	if err != nil {
+		return nil, err
+	}
+	e := s.engine(job.selection, engine.Options{OutDir: job.OutDir, Events: inv.view.Event, Last: last})
+	return e.Plan(context.Background())
+}
+
+// unpriced are problems with models that a build would ask and that have no
+// price, each at its place.
+func (inv *invocation) unpriced(s *session, job buildJob) (hcl.Diagnostics, error) {
+	known := true
+	for _, m := range s.recipe.Models {
+		known = known && costKnown(m)
+	}
+	if known {
+		return nil, nil
+	}
+	plan, err := inv.makePlan(s, job)
+	if err != nil {
+		return nil, err
+	}
+	asked := map[string]bool{}
+	for _, step := range plan.Steps {
+		for _, name := range step.Work.Unpriced {
+			asked[name] = true
+		}
+	}
+	var diags hcl.Diagnostics
+	for _, m := range s.recipe.Models {
+		if asked[m.Name] && !costKnown(m) {
+			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "No price", Subject: &m.Range, Detail: fmt.Sprintf(
+				"model.%s will be asked, and nothing says what it costs, so that -budget-usd cannot hold. "+
+					"Give it a price { input = …, output = … } in US dollars per million tokens; 0 if it is free.", m.Name)})
+		}
+	}
+	return diags, nil
+}
+
+// costKnown says whether a model has a price, or needs none.
+func costKnown(m *spec.Model) bool { return m.Price != nil || m.Provider.Type == spec.ProviderOffline }

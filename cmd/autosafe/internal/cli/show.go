@@ -11,44 +11,67 @@ import (
 
 	"github.com/autosafe/autosafe/cmd/autosafe/internal/view"
 	"github.com/autosafe/autosafe/internal/engine"
+	"github.com/autosafe/autosafe/internal/provenance"
 	"github.com/autosafe/autosafe/internal/row"
 	"github.com/autosafe/autosafe/spec"
 )
 
 func showCommand() command {
 	return command{
-		name: "show", args: "[ADDRESS] [DIR]", maxArgs: 2, recipe: true,
-		short: "show a recipe's steps, or the rows of one",
+		name: "show", args: "[ADDRESS] [DIR]", maxArgs: 2, takes: takesRecipe,
+		short: "show a recipe's steps, rows, and where a row comes from",
 		long: `Without ADDRESS lists the steps of the recipe in DIR (the current folder by
 default) with their columns. With the address of a step, such as
 reflector.retry.safe, shows rows that the last build left in the cache. Nothing
 is run.
 
-With -json each row is one line, whole, under "row".`,
+With -row shows where one row comes from: its source, every model call with its
+prompt and reply, every verdict, and the filters it passed, or the one that
+dropped it. -build asks an earlier build.
+
+With -json each row is one line, whole, under "row"; with -row all is one line.`,
 		setup: func(flags *flag.FlagSet) func(*invocation) int {
-			id := flags.String("row", "", "show only rows with this `ID`")
-			n := flags.Int("n", 3, "show at most `N` rows; 0 shows all")
-			return func(inv *invocation) int { return inv.show(*id, *n) }
+			var how showFlags
+			flags.StringVar(&how.row, "row", "", "show where the row with this `ID` comes from")
+			flags.StringVar(&how.build, "build", "", "with -row: as this `BUILD` left it, by default the last one of the recipe")
+			flags.BoolVar(&how.full, "full", false, "with -row: do not cut long messages")
+			flags.IntVar(&how.n, "n", 3, "show at most `N` rows; 0 shows all")
+			return func(inv *invocation) int { return inv.show(how) }
 		},
 	}
 }
 
-func (inv *invocation) show(id string, n int) int {
+type showFlags struct {
+	row, build string
+	full       bool
+	n          int
+}
+
+func (inv *invocation) show(how showFlags) int {
 	address, dir := showArgs(inv.args)
 	switch {
-	case n < 0:
+	case how.n < 0:
 		return inv.usageError("-n is a number of rows, 0 or more")
-	case id != "" && address == "":
+	case how.row != "" && address == "":
 		return inv.usageError("-row needs the ADDRESS of a step")
+	case how.row == "" && (how.build != "" || how.full):
+		return inv.usageError("-build and -full go with -row")
 	}
 	s, ok := inv.open(dir, needs{cache: address != ""})
 	if !ok {
 		return exitError
 	}
 	code := exitDone
-	if address == "" {
+	var err error
+	switch {
+	case address == "":
 		inv.view.Recipe(s.recipe)
-	} else if err := inv.showRows(s, address, id, n); err != nil {
+	case how.row != "":
+		err = inv.showLineage(s, address, how)
+	default:
+		err = inv.showRows(s, address, how.n)
+	}
+	if err != nil {
 		code = inv.fail("Nothing to show", err)
 	}
 	if !inv.closeSession(s) {
@@ -84,9 +107,9 @@ func looksLikePath(s string) bool {
 	return strings.ContainsAny(name, `/\`) || strings.HasPrefix(name, ".")
 }
 
-func (inv *invocation) showRows(s *session, address, id string, n int) error {
+func (inv *invocation) showRows(s *session, address string, n int) error {
 	if known := addresses(s.recipe); !slices.Contains(known, address) {
-		return fmt.Errorf("there is no step %s in this recipe.%s", view.Quote(address), view.DidYouMean(address, known))
+		return errors.New(noSuchStep(address, known))
 	}
 	e := engine.New(engine.Options{Recipe: s.recipe, Store: s.store, Runner: s.host})
 	rows, err := e.Rows(context.Background(), address)
@@ -101,17 +124,51 @@ func (inv *invocation) showRows(s *session, address, id string, n int) error {
 		if err = rerr; err != nil {
 			return false
 		}
-		if id != "" && r.String("id") != id {
-			return true
-		}
 		inv.view.Row(address, r)
 		shown++
 		return n == 0 || shown < n
 	})
-	if err == nil && id != "" && shown == 0 {
-		return fmt.Errorf("%s has no row %s", address, view.Quote(id))
-	}
 	return err
+}
+
+// showLineage tells where a row of a recorded build comes from.
+func (inv *invocation) showLineage(s *session, address string, how showFlags) error {
+	b, err := inv.lineageBuild(s, how.build, address)
+	if err != nil {
+		return err
+	}
+	if _, ok := b.Step(address); !ok {
+		var known []string
+		for _, step := range b.Steps {
+			known = append(known, step.Address)
+		}
+		return fmt.Errorf("build %s has no step %s.%s", b.ID, view.Quote(address), view.DidYouMean(address, known))
+	}
+	l, err := provenance.Lineage(context.Background(), s.store, b, address, how.row)
+	if err != nil {
+		return err
+	}
+	inv.view.Lineage(l, how.full)
+	return nil
+}
+
+// lineageBuild is the build that is asked about: the last, or, where that did
+// not come to the step's end, the newest before it that did.
+func (inv *invocation) lineageBuild(s *session, name, address string) (*provenance.Build, error) {
+	if name != "" {
+		return findBuild(s.store, name)
+	}
+	b, ok, err := provenance.Last(s.store, s.source.Dir, addresses(s.recipe)...)
+	if err == nil && !ok {
+		err = errors.New("this recipe has not been built: run autosafe build first")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if whole, ok, err := provenance.Finished(s.store, b, address); err != nil || ok {
+		return whole, err
+	}
+	return b, nil
 }
 
 func addresses(r *spec.Recipe) []string {

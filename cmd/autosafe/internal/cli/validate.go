@@ -4,7 +4,7 @@ import "flag"
 
 func validateCommand() command {
 	return command{
-		name: "validate", args: "[DIR]", maxArgs: 1, recipe: true,
+		name: "validate", args: "[DIR]", maxArgs: 1, takes: takesRecipe,
 		short: "check a recipe without running it",
 		long: `Checks the recipe in DIR (the current folder by default): syntax, types,
 references, cycles, variables, components' settings, templates, and CEL

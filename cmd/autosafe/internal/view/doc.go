@@ -14,8 +14,8 @@
 //	{"type":"version","format_version":"1.0","autosafe":"0.1.0"}
 //
 // The last line says how the command ended: a "summary" (build), "plan",
-// "validate" or "fmt" line, and wherever a command fails before it comes to
-// its own
+// "why", "lineage" (show -row), "diff", "builds", "tag", "cache_…", "validate" or "fmt"
+// line, and wherever a command fails before it comes to its own
 //
 //	{"type":"exit_error","code":1}
 //
@@ -29,8 +29,13 @@
 //	output         an output as it stands in the summary
 //	step           show, graph: address, kind, inputs, columns, open
 //	row            show ADDRESS: address, row (the row, whole)
+//	build          builds: a build's record, with its tags
 //	formatted      fmt: file, for each one that was or would be changed
 //	autosafe       version: version, protocols, go, platform
+//
+// The lines of why, lineage, diff and build hold what package provenance says
+// (WhyReport, LineageReport, DiffReport, Build), those of plan what package
+// engine does (Plan); docs/exit-codes-and-json.md has the fields of all.
 //
 // A diagnostic is
 //

@@ -160,6 +160,11 @@ func dollars(usd float64) string {
 	case usd < 0.1:
 		return fmt.Sprintf("$%.4f", usd)
 	}
+	return amount(usd)
+}
+
+// amount writes dollars and cents.
+func amount(usd float64) string {
 	s := fmt.Sprintf("%.2f", usd)
 	whole, cents, _ := strings.Cut(s, ".")
 	n, err := strconv.ParseInt(whole, 10, 64)

@@ -1,45 +1,222 @@
 package view
 
 import (
+	"cmp"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/autosafe/autosafe/internal/engine"
 )
 
+// PlanNotes are what a plan's reader should know beside the plan.
+type PlanNotes struct {
+	File  string // where it was saved, if it was
+	Limit int    // of source rows; 0 is none
+	Only  bool   // targets leave steps out
+}
+
+// wide is from how many columns on a table has room for reasons.
+const wide = 110
+
 // Plan shows what a build would do.
-func (v *View) Plan(p *engine.Plan) {
+func (v *View) Plan(p *engine.Plan, notes PlanNotes) {
 	if v.opts.JSON {
 		v.lastLine(struct {
 			Type    string `json:"type"`
 			Changes bool   `json:"changes"`
+			File    string `json:"file,omitempty"`
 			*engine.Plan
-		}{"plan", p.Changes(), p})
+		}{"plan", p.Changes(), notes.File, p})
 		return
 	}
-	t := table{heads: []string{"Step", "Rows", "To run", "Status", "Why"}}
-	for _, s := range p.Steps {
-		rows, miss := "?", "?"
-		if s.Known {
-			rows, miss = number(s.RowsIn), number(s.RowsMiss)
-		}
-		t.add(Clean(s.Address), rows, miss, planStatus(s.Status), Clean(s.Reason))
-	}
-	for _, o := range p.Outputs {
-		t.add("    "+Clean(nearPath(o.Path)), "", "", planStatus(o.Status), Clean(o.Reason))
-	}
-	var b strings.Builder
-	t.render(&b, v.outWidth())
-	if p.Changes() {
-		b.WriteString("\nRun autosafe build to do this.\n")
-	} else {
-		b.WriteString("\nNothing to do: everything is built and in place.\n")
-	}
-	v.result(b.String())
+	v.result(planText(p, notes, v.outWidth()))
 }
 
-func planStatus(s engine.Status) string {
+func planText(p *engine.Plan, notes PlanNotes, width int) string {
+	var b strings.Builder
+	planTable(&b, p, width)
+	if p.Changes() {
+		planTotals(&b, p, width)
+	}
+	b.WriteString("\n")
+	switch {
+	case notes.Limit > 0:
+		fmt.Fprintf(&b, "Every source is cut off after %s.\n", plural(int64(notes.Limit), "row"))
+	case notes.Only:
+		b.WriteString("Other steps are left out.\n")
+	}
+	switch {
+	case !p.Changes():
+		b.WriteString("Nothing to do: everything is built and in place.\n")
+	case notes.File != "":
+		fmt.Fprintf(&b, "To do exactly this: autosafe build %s\n", Clean(notes.File))
+	default:
+		b.WriteString("Run autosafe build to do this.\n")
+	}
+	return b.String()
+}
+
+// planTable has a line for each step and output. Where there is no room for a
+// column of reasons, each stands below its line.
+func planTable(b *strings.Builder, p *engine.Plan, width int) {
+	below := width > 0 && width < wide
+	t := table{
+		heads: []string{"Step", "Rows", "Cached", "To run", "Calls", "Cost", "Status", "Why"},
+		spare: []string{"Cached", "Cost"},
+	}
+	add := func(name string, status engine.Status, reason string, cells ...string) {
+		if status == engine.StatusHit {
+			reason = ""
+		}
+		row := append(append([]string{name}, cells...), PlanStatus(status), Clean(reason))
+		if !below {
+			t.add(row...)
+			return
+		}
+		row[len(row)-1] = ""
+		t.add(row...)
+		if reason != "" {
+			t.note(Clean(reason))
+		}
+	}
+	for _, s := range p.Steps {
+		more := "" // behind a number that is not all
+		if !s.Known && s.Status != engine.StatusHit {
+			more = "+"
+		}
+		add(Clean(s.Address), s.Status, s.Reason,
+			atLeast(s.RowsIn, more), atLeast(s.RowsHit, more), planTasks(&s), planCalls(&s), money(s.Work.CostUSD))
+	}
+	for _, o := range p.Outputs {
+		if i := slices.IndexFunc(p.Steps, func(s engine.StepPlan) bool { return strings.HasPrefix(o.Address, s.Address+".output.") }); i >= 0 {
+			if s := p.Steps[i]; o.Status == s.Status && (o.Status == engine.StatusHit || o.Reason == s.Reason) {
+				continue // the dataset's line says it
+			}
+		}
+		add("    "+Clean(nearPath(o.Path)), o.Status, o.Reason, "", "", "", "", "")
+	}
+	t.render(b, width)
+}
+
+// atLeast writes a count, with a sign behind it where more may come.
+func atLeast(n int64, more string) string {
+	if n == 0 {
+		return ""
+	}
+	return count(n) + more
+}
+
+// planTasks is how many tasks of a step are to run.
+func planTasks(s *engine.StepPlan) string {
+	switch {
+	case s.Known:
+		return number(s.RowsMiss)
+	case s.Work.Tasks.High > 0:
+		return whole(s.Work.Tasks)
+	case boundless(s):
+		return "?"
+	}
+	return atLeast(s.RowsMiss, "+")
+}
+
+// planCalls is how many calls a step will make.
+func planCalls(s *engine.StepPlan) string {
+	if s.Work.Calls.High <= 0 && boundless(s) {
+		return "?"
+	}
+	return whole(s.Work.Calls)
+}
+
+// boundless says whether nothing is known of what a step will take.
+func boundless(s *engine.StepPlan) bool {
+	return !s.Known && s.Work.Basis == "unknown" && s.Work.Tasks.High <= 0
+}
+
+// PlanStatus is a status as plans call it.
+func PlanStatus(s engine.Status) string {
 	if s == engine.StatusHit {
 		return "cached"
 	}
-	return string(s)
+	return Clean(string(s))
+}
+
+// planTotals tells what the model calls come to.
+func planTotals(b *strings.Builder, p *engine.Plan, width int) {
+	w := p.Total
+	b.WriteString("\n")
+	line := func(name, text string) {
+		lines := wrap(text, min(max(width, 0), maxTextWidth)-fieldWidth-1)
+		fmt.Fprintf(b, "%-*s%s\n", fieldWidth, name, lines[0])
+		for _, more := range lines[1:] {
+			b.WriteString(strings.Repeat(" ", fieldWidth) + more + "\n")
+		}
+	}
+	if w.Calls.High <= 0 {
+		line("Model calls", cmp.Or(planUnknown(p), "none"))
+		return
+	}
+	line("Model calls", whole(w.Calls)+planBasis(p))
+	if w.InputTokens.High+w.OutputTokens.High > 0 {
+		line("Tokens", tokens(w.InputTokens)+" in, "+tokens(w.OutputTokens)+" out")
+	}
+	cost := money(w.CostUSD)
+	if len(w.Unpriced) > 0 {
+		if cost != "" {
+			cost += ", and "
+		}
+		cost += "what " + modelNames(w.Unpriced) + " cost: no price is given"
+	}
+	if cost != "" {
+		line("Cost", cost)
+	}
+	if w.Seconds.High > 0 {
+		line("Time", between(w.Seconds, roughTime)+" at the declared limits")
+	}
+	if unknown := planUnknown(p); unknown != "" {
+		line("And more", unknown)
+	}
+}
+
+// planUnknown says what must run before anything can be said of other steps;
+// "" if nothing must.
+func planUnknown(p *engine.Plan) string {
+	i := slices.IndexFunc(p.Steps, func(s engine.StepPlan) bool { return boundless(&s) })
+	if i < 0 {
+		return ""
+	}
+	for _, s := range slices.Backward(p.Steps[:i]) {
+		if s.Status != engine.StatusHit {
+			return fmt.Sprintf("not known before %s has run; autosafe build -target %s runs it alone", Clean(s.Address), Clean(s.Address))
+		}
+	}
+	return "not known before earlier steps have run"
+}
+
+// fieldWidth is how wide the names of totals are, with the space behind them.
+const fieldWidth = 13
+
+// planBasis says where the number of calls is from.
+func planBasis(p *engine.Plan) string {
+	switch {
+	case p.Total.Calls.Exact:
+		return ""
+	case p.Total.Basis == "history":
+		return ", going by earlier builds"
+	case p.Total.Basis == "declared":
+		return ", going by what components declare"
+	}
+	return ", as far as anything is known"
+}
+
+// modelNames lists models by name.
+func modelNames(names []string) string {
+	var list []string
+	for _, n := range names {
+		list = append(list, "model."+Clean(n))
+	}
+	if len(list) > 1 {
+		return strings.Join(list[:len(list)-1], ", ") + " and " + list[len(list)-1]
+	}
+	return strings.Join(list, "")
 }

@@ -26,6 +26,16 @@ func (v *View) Summary(sum *engine.Summary, recipe *spec.Recipe) {
 	v.result(b.String())
 }
 
+// Recorded says under which id a build is recorded.
+func (v *View) Recorded(id string) {
+	if !v.opts.JSON {
+		v.result(fmt.Sprintf("\nBuild %s is recorded; autosafe builds lists them.\n", Clean(id)))
+	}
+}
+
+// USD writes an amount of US dollars.
+func USD(usd float64) string { return cents(usd) }
+
 // operations are the operations of each distill step by its address.
 func operations(recipe *spec.Recipe) map[string][]*spec.Op {
 	ops := map[string][]*spec.Op{}

@@ -12,7 +12,8 @@ import (
 // wide goes on below itself.
 type table struct {
 	heads []string
-	rows  [][]string // as many cells as heads, cleaned
+	rows  [][]string     // as many cells as heads, cleaned
+	notes map[int]string // what is said below a row, by its number
 	// spare are columns to leave out where the table is too wide, the first
 	// ones first.
 	spare []string
@@ -28,11 +29,19 @@ const lastMin = 24
 
 func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 
+// note says something below the row that was added last.
+func (t *table) note(text string) {
+	if t.notes == nil {
+		t.notes = map[int]string{}
+	}
+	t.notes[len(t.rows)-1] = text
+}
+
 // render writes the table for a terminal of the given width; 0 is a file.
 func (t *table) render(b *strings.Builder, width int) {
 	shown := t.filled()
 	for _, name := range t.spare {
-		if width > 0 && t.total(shown) > width {
+		if width > 0 && t.least(shown) > width {
 			shown = slices.DeleteFunc(shown, func(c int) bool { return t.heads[c] == name })
 		}
 	}
@@ -48,10 +57,19 @@ func (t *table) render(b *strings.Builder, width int) {
 		first = max(16, width-rest)
 	}
 	widths[0] = t.firstWidth(first)
-	for _, cells := range slices.Concat([][]string{t.heads}, t.rows) {
+	for i, cells := range slices.Concat([][]string{t.heads}, t.rows) {
 		t.line(b, cells, shown, widths, last)
+		if note, ok := t.notes[i-1]; ok {
+			indent := noteIndent + len(cells[0]) - len(strings.TrimLeft(cells[0], " "))
+			for _, text := range wrap(note, width-indent-1) {
+				b.WriteString(strings.Repeat(" ", indent) + text + "\n")
+			}
+		}
 	}
 }
+
+// noteIndent is how far a note stands to the right of its row.
+const noteIndent = 4
 
 // firstWidth is the width of the first column: that of its widest cell that
 // is not too wide.
@@ -95,6 +113,16 @@ func (t *table) total(shown []int) int {
 	n := gap * (len(shown) - 1)
 	for _, w := range t.widths(shown) {
 		n += w
+	}
+	return n
+}
+
+// least is the width of a table whose last cells go on below themselves.
+func (t *table) least(shown []int) int {
+	n := t.total(shown)
+	if t.lastIsText(shown) {
+		widths := t.widths(shown)
+		n -= max(0, widths[len(widths)-1]-lastMin)
 	}
 	return n
 }

@@ -23,6 +23,7 @@ type Options struct {
 	Quiet          bool // no progress
 	Progress       Progress
 	Color          bool // of Stderr
+	OutColor       bool // of Stdout
 	Dumb           bool // the terminal cannot move its cursor
 	Version        string
 }

@@ -87,7 +87,9 @@ func everything(v *View, text string) {
 	for _, format := range formats {
 		v.Graph(recipe, format)
 	}
-	v.Plan(&engine.Plan{Steps: []engine.StepPlan{{Address: text, Reason: text}}, Outputs: []engine.OutputPlan{{Path: text, Reason: text}}})
+	v.Plan(&engine.Plan{Steps: []engine.StepPlan{{Address: text, Reason: text}}, Outputs: []engine.OutputPlan{{Path: text, Reason: text}},
+		Total: engine.Work{Calls: engine.Range{High: 2}, Unpriced: []string{text}}}, PlanNotes{File: text, Limit: 1})
+	reports(v, text)
 	v.Row(text, row.Row{}.WithString("id", text).WithString(strings.ToValidUTF8(text, "?"), strings.Repeat(text, 3)))
 	v.Formatted(text)
 	v.Summary(sum, recipe)
@@ -109,18 +111,20 @@ func TestNothingWildReachesTheTerminal(t *testing.T) {
 	drawing := []string{"\x1b[?7l", "\x1b[?7h", "\x1b[K", "\x1b[J", "\r\x1b[1A", "\r\x1b[2A", "\r\x1b[3A"}
 	tests := map[string]struct {
 		opts    Options
-		allowed []string
+		allowed []string // on standard error
+		results []string // on standard output
 	}{
-		"plain":  {Options{Progress: ProgressPlain}, nil},
-		"quiet":  {Options{Quiet: true}, nil},
-		"colour": {Options{Progress: ProgressPlain, Color: true}, ours},
-		"tty":    {Options{Progress: ProgressTTY, Color: true}, append(ours, drawing...)},
+		"plain":   {Options{Progress: ProgressPlain}, nil, nil},
+		"quiet":   {Options{Quiet: true}, nil, nil},
+		"colour":  {Options{Progress: ProgressPlain, Color: true}, ours, nil},
+		"results": {Options{Progress: ProgressPlain, OutColor: true}, nil, []string{bold, faint, red, green, yellow, plain0}},
+		"tty":     {Options{Progress: ProgressTTY, Color: true}, append(ours, drawing...), nil},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			v, stdout, stderr := newTestView(tt.opts)
 			everything(v, strings.NewReplacer("\n", "").Replace(hostile))
-			if w := wild(stdout.String()); w != "" {
+			if w := wild(stdout.String(), tt.results...); w != "" {
 				t.Errorf("standard output holds %s", w)
 			}
 			if w := wild(stderr.String(), tt.allowed...); w != "" {

@@ -30,6 +30,7 @@ type AgentVars struct {
 	Form         string     `json:"form" doc:"native or react."`
 	IgnoreSafety bool       `json:"ignore_safety" doc:"The block's ignore_safety."`
 	MaxSteps     int        `json:"max_steps" doc:"The most steps that the agent has."`
+	Step         int        `json:"step" doc:"The number of the step to be taken, from 1."`
 	Toolkits     []string   `json:"toolkits" doc:"The toolkit group."`
 	Tools        []ots.Tool `json:"tools" doc:"The agent's tools; in native form they are given to the model beside the prompt."`
 }
@@ -58,7 +59,7 @@ type Turn struct {
 // answer, a refusal too. Of several calls the first is taken.
 func (c AgentConfig) Act(ctx context.Context, call *sdk.Call, t Turn) (ots.Action, error) {
 	system, err := c.AgentPrompt.Execute(AgentVars{
-		Form: c.AgentForm, IgnoreSafety: t.IgnoreSafety, MaxSteps: t.MaxSteps,
+		Form: c.AgentForm, IgnoreSafety: t.IgnoreSafety, MaxSteps: t.MaxSteps, Step: len(t.Trajectory) + 1,
 		Toolkits: t.Case.Toolkits, Tools: t.Case.Tools,
 	})
 	if err != nil {

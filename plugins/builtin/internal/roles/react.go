@@ -6,13 +6,16 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/autosafe/autosafe/spec/ots"
 )
 
 // marker is a label of a ReAct reply at the start of a line, with or without
 // a step number.
-var marker = regexp.MustCompile(`(?m)^[ \t]*(Thought|Action|Action Input|Final Answer)(?:[ \t]+\d+)?[ \t]*:`)
+var marker = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?m)^[ \t]*(Thought|Action|Action Input|Final Answer)(?:[ \t]+\d+)?[ \t]*:`)
+})
 
 // ParseReact reads an agent's reply in the paper's text form:
 //
@@ -31,7 +34,7 @@ var marker = regexp.MustCompile(`(?m)^[ \t]*(Thought|Action|Action Input|Final A
 // off. Anything else is an error that says what to do; nothing is guessed.
 func ParseReact(text string) (ots.Action, error) {
 	text = strings.TrimSpace(strings.ReplaceAll(text, "\r\n", "\n"))
-	marks := marker.FindAllStringSubmatchIndex(text, -1)
+	marks := marker().FindAllStringSubmatchIndex(text, -1)
 	if len(marks) == 0 || marks[0][0] != 0 {
 		return ots.Action{}, errors.New("begin the reply with Thought:, Action: or Final Answer:") //nolint:staticcheck // the label ends in a colon
 	}

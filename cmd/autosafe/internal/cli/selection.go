@@ -1,0 +1,98 @@
+package cli
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/autosafe/autosafe/cmd/autosafe/internal/view"
+	"github.com/autosafe/autosafe/internal/engine"
+	"github.com/autosafe/autosafe/internal/llm"
+	"github.com/autosafe/autosafe/internal/provenance"
+	"github.com/autosafe/autosafe/spec"
+)
+
+// selection says how much of a recipe is planned or built, and what of it
+// anew.
+type selection struct {
+	Limit   int  `json:"limit,omitempty"`
+	Targets list `json:"targets,omitempty"`
+	Refresh list `json:"refresh,omitempty"`
+}
+
+func (s *selection) declare(flags *flag.FlagSet) {
+	flags.IntVar(&s.Limit, "limit", 0, "cut every source off after `N` rows; a full build later uses what was made")
+	flags.Var(&s.Targets, "target", "only the step at `ADDRESS` and what it rests on; may be repeated")
+	flags.Var(&s.Refresh, "refresh", "make the rows of the step at `ADDRESS` anew, with new answers of its models; may be repeated")
+}
+
+func (s *selection) given() bool {
+	return s.Limit != 0 || len(s.Targets) > 0 || len(s.Refresh) > 0
+}
+
+// check holds the addresses to a recipe's.
+func (s *selection) check(recipe *spec.Recipe) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	known := addresses(recipe)
+	for _, given := range []struct {
+		flag string
+		list list
+	}{{"-target", s.Targets}, {"-refresh", s.Refresh}} {
+		for _, address := range given.list {
+			if !slices.Contains(known, address) {
+				diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Unknown address", Detail: fmt.Sprintf(
+					"%s: %s", given.flag, noSuchStep(address, known))})
+			}
+		}
+	}
+	for _, address := range s.Refresh {
+		if i := slices.Index(known, address); i >= 0 && recipe.Steps[i].Kind != spec.RoleStep {
+			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Nothing to refresh", Detail: fmt.Sprintf(
+				"-refresh: %s asks no model. Name the step whose answers are to be bought anew.", address), Subject: &recipe.Steps[i].Range})
+		}
+	}
+	return diags
+}
+
+// noSuchStep says that an address is none of those known.
+func noSuchStep(address string, known []string) string {
+	return "There is no step " + view.Quote(address) + " in this recipe." + view.DidYouMean(address, known)
+}
+
+// engine is the engine for a session.
+func (s *session) engine(sel selection, more engine.Options) *engine.Engine {
+	more.Recipe, more.Store, more.Runner = s.recipe, s.store, s.host
+	more.Limit, more.Targets, more.Refresh = sel.Limit, sel.Targets, sel.Refresh
+	more.DecodeCall = decodeCall
+	return engine.New(more)
+}
+
+// decodeCall reads what a stored model call took.
+func decodeCall(value []byte) (engine.CallUsage, error) {
+	r, err := llm.DecodeRecord(value)
+	if err != nil {
+		return engine.CallUsage{}, err
+	}
+	var sent struct {
+		Model string `json:"model"`
+	}
+	if err := json.Unmarshal(r.Request, &sent); err != nil {
+		return engine.CallUsage{}, err
+	}
+	return engine.CallUsage{
+		Model: sent.Model, Seconds: float64(r.Millis) / 1000,
+		InputTokens: r.Answer.Usage.InputTokens, OutputTokens: r.Answer.Usage.OutputTokens,
+	}, nil
+}
+
+// lastBuild tells what the last build of the recipe had under an address.
+func (s *session) lastBuild() (func(address string) (engine.LastStep, bool), error) {
+	last, ok, err := provenance.Last(s.store, s.source.Dir, addresses(s.recipe)...)
+	if err != nil || !ok {
+		return nil, err
+	}
+	return provenance.LastSteps(s.store, last), nil
+}

@@ -1,0 +1,134 @@
+package e2e
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/autosafe/autosafe/internal/llm/llmtest"
+)
+
+// atOnce runs builds of projects that share a cache, all at the same time.
+func atOnce(projects []*project) []result {
+	got := make([]result, len(projects))
+	var wg sync.WaitGroup
+	for i, p := range projects {
+		wg.Go(func() { got[i] = p.build() })
+	}
+	wg.Wait()
+	return got
+}
+
+// copies are a project n times, each in a folder of its own, on one cache that
+// is empty.
+func (p *project) copies(t testing.TB, n int) []*project {
+	t.Helper()
+	var list []*project
+	for range n {
+		q := p.fresh(t)
+		if len(list) > 0 {
+			q.cache, q.key = list[0].cache, list[0].key
+		}
+		list = append(list, q)
+	}
+	return list
+}
+
+// TestManyBuildsAtOnce has two and eight processes build one recipe on one
+// empty cache: together they ask what one asks, each call once.
+func TestManyBuildsAtOnce(t *testing.T) {
+	t.Parallel()
+	server := start(t, llmtest.Options{Latency: 3 * time.Millisecond})
+	whole := small(t, server, 60)
+	want := whole.mustBuild().sum
+	once := whole.bodies()
+	for _, n := range []int{2, 8} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			t.Parallel()
+			projects := whole.copies(t, n)
+			var made int64
+			for i, r := range atOnce(projects) {
+				if r.code != 0 || r.sum.totals() != want.totals() {
+					t.Errorf("build %d: exit %d, %s\n%s", i, r.code, r.sum.totals(), tail(r.stderr))
+				}
+				sameFiles(t, projects[i].dist(), whole.dist())
+				made += r.sum.Calls.Made
+			}
+			if asked := projects[0].bodies(); !maps.Equal(asked, once) {
+				t.Errorf("%d calls, %d of them different; one build makes %d", sum(asked), len(asked), sum(once))
+			}
+			if made != int64(sum(once)) {
+				t.Errorf("the builds say that they made %d calls together, want %d", made, sum(once))
+			}
+		})
+	}
+}
+
+// TestSharedHalf builds two recipes at once that agree in their first judge
+// and not in their second.
+func TestSharedHalf(t *testing.T) {
+	t.Parallel()
+	server := start(t, llmtest.Options{Latency: 3 * time.Millisecond})
+	whole := small(t, server, 40)
+	once := map[string]int{}
+	projects := whole.copies(t, 2)
+	projects[1].edit(recipe, "«VERSION» How clear", "«OTHER» How clear")
+	var wants []string
+	for _, p := range projects {
+		alone := p.fresh(t)
+		alone.key = t.Name() + p.dir
+		wants = append(wants, alone.mustBuild().sum.totals())
+		maps.Copy(once, alone.bodies())
+	}
+	for i, r := range atOnce(projects) {
+		if r.code != 0 || r.sum.totals() != wants[i] {
+			t.Errorf("build %d: exit %d, %s\nwant\n%s", i, r.code, r.sum.totals(), wants[i])
+		}
+	}
+	if asked := projects[0].bodies(); len(once) != 120 || !maps.Equal(asked, once) {
+		t.Errorf("%d calls, %d of them different; want %d", sum(asked), len(asked), len(once))
+	}
+}
+
+// TestOneOfManyKilled kills one of three builds that share their work: the
+// others take it over, and pay again for no more than it had in flight.
+func TestOneOfManyKilled(t *testing.T) {
+	t.Parallel()
+	server := start(t, llmtest.Options{Latency: 10 * time.Millisecond})
+	whole := small(t, server, 60)
+	want := whole.mustBuild().sum
+	once := whole.bodies()
+	projects := whole.copies(t, 4)
+	victim := projects[3]
+	done := make(chan bool)
+	go func() { done <- victim.killedAt(400*time.Millisecond, "build", "-json", victim.dir) }()
+	for i, r := range atOnce(projects[:3]) {
+		if r.code != 0 || r.sum.totals() != want.totals() {
+			t.Errorf("build %d: exit %d, %s\n%s", i, r.code, r.sum.totals(), tail(r.stderr))
+		}
+		sameFiles(t, projects[i].dist(), whole.dist())
+	}
+	killed := <-done
+	asked := projects[0].bodies()
+	if repeated := sum(asked) - len(asked); len(asked) != len(once) || repeated > concurrency || !killed && repeated > 0 {
+		t.Errorf("killed %v; %d calls, %d of them different, want %d", killed, sum(asked), len(asked), len(once))
+	}
+}
+
+// TestSharedTaskRows has processes share more than calls: when one has built
+// all, the others find it.
+func TestSharedTaskRows(t *testing.T) {
+	t.Parallel()
+	server := start(t, llmtest.Options{})
+	whole := small(t, server, 8)
+	projects := whole.copies(t, 2)
+	projects[0].mustBuild()
+	asked := len(projects[0].requests())
+	second := projects[1].mustBuild().sum
+	if n := len(projects[1].requests()); n != asked || strings.Count(statuses(second), " run") != 1 { // the outputs, in another folder
+		t.Errorf("%d more calls; %s", n-asked, statuses(second))
+	}
+}

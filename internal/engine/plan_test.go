@@ -1,0 +1,367 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/autosafe/autosafe/cache"
+	"github.com/autosafe/autosafe/spec"
+	"github.com/autosafe/autosafe/spec/schema"
+)
+
+// lastOf remembers what a build had under each address.
+func lastOf(sum *Summary) func(string) (LastStep, bool) {
+	keys := map[string]LastStep{}
+	for _, s := range sum.Steps {
+		if s.Key != (cache.Digest{}) {
+			keys[s.Address] = LastStep{s.Key}
+		}
+	}
+	return func(address string) (LastStep, bool) { l, ok := keys[address]; return l, ok }
+}
+
+// TestReasons says what a plan says of each step, after one edit.
+func TestReasons(t *testing.T) {
+	source, sim, dist := "threat_source.a.x", "simulator.b.y", "distill.z"
+	for _, c := range []struct {
+		name    string
+		edit    func(*pipe, *Options)
+		address string
+		reason  string
+		changed []string
+	}{
+		{"nothing", func(*pipe, *Options) {}, sim, "in the cache", nil},
+		{"no build before", func(p *pipe, o *Options) { o.Last = nil; p.prompt = "q" }, sim, "none of its rows is in the cache", nil},
+		{"prompt", func(p *pipe, _ *Options) { p.prompt = "q" }, sim, "prompt changed: none of its rows is in the cache", []string{"config.prompt"}},
+		{"behind it", func(p *pipe, _ *Options) { p.prompt = "q" }, dist, "its input must run first", nil},
+		{"changed, and behind it", func(p *pipe, _ *Options) { p.prompt, p.filter = "q", "row.n > 0" }, dist, `filter "f" changed; its input must run first`, []string{"op.0.filter"}},
+		{"model and prompt", func(p *pipe, _ *Options) { p.prompt, p.provider = "q", spec.ProviderOffline }, sim,
+			"prompt and model.agent changed: none of its rows is in the cache", []string{"config.prompt", "model.agent"}},
+		{"samples", func(p *pipe, _ *Options) { p.samples = 3 }, sim, "samples changed: 3 of 9 rows are not in the cache", []string{"samples"}},
+		{"fewer samples", func(p *pipe, _ *Options) { p.samples = 1 }, sim, "samples changed: every row is in the cache; they are put together anew", []string{"samples"}},
+		{"filter", func(p *pipe, _ *Options) { p.filter = "row.n > 0" }, dist, `filter "f" changed`, []string{"op.0.filter"}},
+		{"another operation", func(p *pipe, _ *Options) {
+			p.ops = []*spec.Op{{Kind: spec.OpFilter, Name: "f", Keep: mustExpr("true")}, {Kind: spec.OpLimit, Name: "l", Max: 1}}
+		}, dist, `limit "l" changed`, []string{"op.1.limit"}},
+		{"an operation less", func(p *pipe, _ *Options) { p.ops = []*spec.Op{{Kind: spec.OpLimit, Name: "l", Max: 1}} }, dist,
+			`limit "l" and operation 1 (filter) changed`, []string{"op.0.limit", "op.0.filter"}},
+		{"distill's input", func(p *pipe, _ *Options) { p.samples = 1 }, dist, "its input changed (3 rows, 6 before)", []string{"input"}},
+		{"source", func(p *pipe, _ *Options) { p.source = rows(4) }, source, "rows changed: no such source is in the cache", []string{"config.rows"}},
+		{"refresh", func(_ *pipe, o *Options) { o.Refresh = []string{sim} }, sim, "asked for with -refresh", nil},
+		{"refresh a source", func(_ *pipe, o *Options) { o.Refresh = []string{source} }, source, "asked for with -refresh", nil},
+		{"limit", func(_ *pipe, o *Options) { o.Limit = 2 }, source, "-limit changed; known from an earlier build", []string{"limit"}},
+		{"behind a limit", func(_ *pipe, o *Options) { o.Limit = 2 }, sim,
+			"its input changed (1 row is gone): every row is in the cache; they are put together anew", []string{"input"}},
+		{"lost", func(p *pipe, o *Options) { l, _ := o.Last(sim); must(withdraw(p.store, l.Key)) }, sim,
+			"the cache lost its record: every row is in the cache; they are put together anew", nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := newPipe(t, rows(3)...)
+			e := p.engine()
+			e.opts.Last = lastOf(p.build(nil))
+			last := e.opts.Last
+			opts := e.opts
+			c.edit(p, &opts)
+			opts.Recipe = p.recipe()
+			plan, err := New(opts).Plan(context.Background())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := planOf(plan, c.address)
+			if got.Reason != c.reason || !slices.Equal(got.Changed, c.changed) {
+				t.Errorf("%q (%q)\nwant %q (%q)", got.Reason, got.Changed, c.reason, c.changed)
+			}
+			if l, _ := last(c.address); got.Known && c.name == "nothing" && l.Key != got.Parts.Digest() {
+				t.Error("the parts are not those of the key")
+			}
+		})
+	}
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// TestReasonRows says which of a step's rows are new and which are gone.
+func TestReasonRows(t *testing.T) {
+	p := newPipe(t, rows(5)...)
+	first := p.build(nil)
+	p.source = []string{rows(6)[5], rows(2)[0], rows(2)[0], rows(9)[8], rows(3)[2]}
+	p.build(nil)
+	e := p.engine()
+	e.opts.Last = lastOf(first)
+	// The rows are known now; only their record under these keys is not.
+	p.samples = 3
+	e.opts.Recipe = p.recipe()
+	plan, err := e.Plan(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "samples changed, its input changed (3 rows are new, 3 are gone): 4 of 15 rows are not in the cache"
+	if got := planOf(plan, "simulator.b.y"); got.Reason != want || got.RowsMiss != 4 {
+		t.Errorf("%q, %+v", got.Reason, got)
+	}
+}
+
+// TestPlanGoesThrough plans behind steps that are put together anew, as
+// exactly as behind hits.
+func TestPlanGoesThrough(t *testing.T) {
+	p := newPipe(t, rows(600)...)
+	p.build(nil)
+	p.samples, p.filter = 1, "row.n < 10"
+	plan, err := p.engine().Plan(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	type line struct {
+		Status     Status
+		Known      bool
+		In, Out    int64
+		Hit, Miss  int64
+		Calls, Low float64
+	}
+	var got []line
+	for _, s := range plan.Steps {
+		got = append(got, line{s.Status, s.Known, s.RowsIn, s.RowsOut, s.RowsHit, s.RowsMiss, s.Work.Calls.High, s.Work.Calls.Low})
+	}
+	want := []line{{hit, true, 0, 600, 0, 0, 0, 0}, {run, true, 600, 600, 600, 0, 0, 0}, {run, true, 600, 10, 0, 600, 0, 0}, {run, true, 10, 10, 0, 10, 0, 0}}
+	if d := cmp.Diff(want, got); d != "" || plan.Outputs[0].Status != StatusNew {
+		t.Errorf("%s\n%+v", d, plan.Outputs)
+	}
+	if total := plan.Total; total.Basis != basisExact || !total.Calls.Exact {
+		t.Errorf("%+v", total)
+	}
+}
+
+// TestPlanWritesNothing plans on a cache that cannot be written, and looks for
+// what was left behind.
+func TestPlanWritesNothing(t *testing.T) {
+	p := newPipe(t, rows(600)...)
+	p.build(nil)
+	if err := p.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before := snapshot(t, filepath.Join(p.dir, "cache"))
+	store, err := cache.Open(filepath.Join(p.dir, "cache"), cache.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	p.store = store
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	t.Setenv("TMP", temp)
+	p.samples, p.filter = 1, "row.n > 2"
+	e := p.engine()
+	e.opts.Limit = 500
+	for _, e := range []*Engine{p.engine(), e} {
+		if plan, err := e.Plan(context.Background()); err != nil || !planOf(plan, "distill.z").Known {
+			t.Fatalf("%+v, %v", plan, err)
+		}
+	}
+	p.filter = "string(row.n / 0) == ''"
+	if _, err := p.engine().Plan(context.Background()); err != nil {
+		t.Errorf("rows without a value: %v", err)
+	}
+	p.dir = filepath.Join(p.dir, "gone") // its outputs
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := p.engine().Plan(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+	if d := cmp.Diff(before, snapshot(t, filepath.Join(filepath.Dir(p.dir), "cache"))); d != "" {
+		t.Errorf("the cache was written: %s", d)
+	}
+}
+
+// snapshot is the sizes of the files below a folder.
+func snapshot(t *testing.T, dir string) map[string]int64 {
+	t.Helper()
+	sizes := map[string]int64{}
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		fi, err := d.Info()
+		sizes[path] = fi.Size()
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sizes
+}
+
+// TestPlanOfDamage plans what a build heals.
+func TestPlanOfDamage(t *testing.T) {
+	p := newPipe(t, rows(600)...)
+	p.build(nil)
+	b := p.attempt()
+	if err := b.lookUp(b.order[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.order[0].flow.open(); err != nil {
+		t.Fatal(err)
+	}
+	loseBlobs(t, p, &b.order[0].flow.segments[1].chunk.digest)
+	p.prompt = "q" // so that the source's rows are read
+	plan, err := p.engine().Plan(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := plan.Steps[0]; s.Status == hit || plan.Steps[1].Known {
+		t.Errorf("%+v", plan.Steps[:2])
+	}
+	if sum := p.build(nil); sum.Steps[0].Status != run {
+		t.Errorf("built: %v", statuses(sum))
+	}
+}
+
+// TestPlanID holds two plans to be equal exactly if they say the same.
+func TestPlanID(t *testing.T) {
+	p := newPipe(t, rows(3)...)
+	id := func() string {
+		t.Helper()
+		plan, err := p.engine().Plan(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return plan.ID
+	}
+	seen := map[string]string{}
+	for _, c := range []struct {
+		name string
+		edit func()
+	}{
+		{"new", func() {}},
+		{"another prompt", func() { p.prompt = "q" }},
+		{"another filter", func() { p.filter = "row.n > 0" }},
+		{"built", func() { p.build(nil) }},
+		{"a file lost", func() { os.Remove(filepath.Join(p.dir, "dist", "rows.jsonl")) }},
+		{"a row more", func() { p.source = rows(4) }},
+	} {
+		c.edit()
+		got := id()
+		if got != id() {
+			t.Errorf("%s: two plans differ", c.name)
+		}
+		if other, ok := seen[got]; ok || got == "" {
+			t.Errorf("%s: the plan has the ID of %s", c.name, other)
+		}
+		seen[got] = c.name
+	}
+}
+
+// TestPlanOfFailures says beforehand that rows which failed for good will fail
+// a build.
+func TestPlanOfFailures(t *testing.T) {
+	p := newPipe(t, rows(4)...)
+	p.samples, p.onError, p.allowed = 1, spec.OnErrorDrop, 2
+	p.fake.work = func(task Task) Result {
+		if strings.Contains(string(task.Row), "3") {
+			return Result{Err: &RowError{Code: "bad", Summary: "bad"}}
+		}
+		return echo(task)
+	}
+	p.build(nil)
+	p.onError, p.allowed = spec.OnErrorFail, 0
+	plan, err := p.engine().Plan(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := plan.Steps[1]; s.Reason != "1 of 4 rows failed and will not pass, more than it allows" || s.RowsMiss != 0 || plan.Steps[2].Known {
+		t.Errorf("%+v", plan.Steps[1:3])
+	}
+	p.build(func(err error) bool { return errors.Is(err, ErrTooManyFailures) })
+}
+
+// TestEstimates estimates the calls of a step from what its component declares
+// and from what its tasks took before.
+func TestEstimates(t *testing.T) {
+	p := newPipe(t, rows(400)...)
+	p.samples = 1
+	p.fake.work = func(task Task) Result {
+		res := echo(task)
+		var in struct{ N int }
+		must(json.Unmarshal(task.Row, &in))
+		for i := range 2 + in.N%2 { // 2 or 3 calls
+			k := cache.Sum(fmt.Append(nil, in.N, i))
+			must(p.store.Put(cache.Calls, k, fmt.Append(nil, 1000+in.N%7)))
+			res.Calls = append(res.Calls, k.String())
+		}
+		return res
+	}
+	plan := func(last func(string) (LastStep, bool)) *StepPlan {
+		t.Helper()
+		e := p.engine()
+		e.opts.Last = last
+		e.opts.DecodeCall = func(b []byte) (CallUsage, error) {
+			u := CallUsage{Model: "m", OutputTokens: 100, Seconds: 2}
+			_, err := fmt.Sscan(string(b), &u.InputTokens)
+			return u, err
+		}
+		sim := e.opts.Recipe.Steps[1].Role
+		sim.Component.Calls = &schema.Calls{Min: 1, Max: 2, Times: "steps"}
+		sim.Config = []byte(`{"steps":4}`)
+		m := sim.Models["agent"]
+		m.Price = &spec.Price{Input: 1, Output: 10}
+		m.Provider.Limits = spec.Limits{Concurrency: 10, RequestsPerMinute: 600}
+		plan, err := e.Plan(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return planOf(plan, "simulator.b.y")
+	}
+	// Source and all: nothing can be said.
+	if w := plan(nil).Work; w.Basis != basisUnknown || w.Tasks.Exact {
+		t.Errorf("nothing known: %+v", w)
+	}
+	e := p.engine()
+	e.opts.Targets = []string{"threat_source.a.x"}
+	if _, err := e.Build(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	declared := Work{Tasks: Range{400, 400, true}, Calls: Range{400, 3200, false}, InputTokens: Range{400 * 200, 3200 * 4000, false},
+		OutputTokens: Range{400 * 20, 3200 * 1000, false}, CostUSD: Range{400 * .0004, 3200 * .014, false}, Seconds: Range{40, 3200, false}, Basis: basisDeclared}
+	if d := cmp.Diff(declared, plan(nil).Work, cmpopts.EquateApprox(1e-9, 0)); d != "" {
+		t.Errorf("declared: %s", d)
+	}
+	first := p.build(nil)
+	if w := plan(lastOf(first)).Work; w.Basis != basisExact || !w.Calls.Exact || w.Calls.High != 0 {
+		t.Errorf("a hit: %+v", w)
+	}
+	p.prompt = "q"
+	w := plan(lastOf(first)).Work
+	near := func(r Range, want, width float64) bool {
+		return r.Low <= want && want <= r.High && r.High-r.Low < width && !r.Exact
+	}
+	w.Calls.Low = 1000 - (w.Calls.High - 1000) // with another prompt, some calls may serve again
+	if w.Basis != basisHistory || !near(w.Calls, 1000, 200) || w.CostUSD.High < 2.003 || w.CostUSD.High > 2.4 || w.Seconds.High < 200 || w.Seconds.High > 240 {
+		t.Errorf("history: %+v", w)
+	}
+	// Rows more need calls of their own.
+	p.prompt, p.source = "p", rows(600)
+	e = p.engine()
+	e.opts.Targets = []string{"threat_source.a.x"}
+	if _, err := e.Build(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if w := plan(lastOf(first)).Work; !near(w.Calls, 500, 140) || !near(w.CostUSD, 1.0015, .3) || w.Tasks != (Range{200, 200, true}) {
+		t.Errorf("rows more: %+v", w)
+	}
+}

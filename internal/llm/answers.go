@@ -1,0 +1,191 @@
+package llm
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"sync"
+	"time"
+)
+
+// found is what the store has for a call.
+type found struct {
+	answer Answer
+	value  []byte // as it is stored
+	ok     bool   // answer can be read, and belongs to the call
+}
+
+// obtain answers a call from the store, or makes it. Of the processes that
+// share the store, the first to claim a call makes it, and the others find its
+// answer when their turn comes; if it got none, the next one tries.
+//
+// A claim is taken before a place under the limits and given back after it, so
+// nobody who holds a place waits for another process: two processes cannot
+// come to wait for each other.
+func (c *client) obtain(ctx context.Context, k [sha256.Size]byte, req Request, w wire, tally *Tally) (got, error) {
+	before := c.stored(k)
+	if before.ok && (!req.Refresh || c.wasAsked(k)) {
+		return c.give(before, k, req, tally), nil
+	}
+	release, claimed, err := c.claim(ctx, k, req)
+	if err != nil {
+		return got{}, err
+	}
+	defer release()
+	if claimed {
+		now := c.stored(k)
+		if now.ok && (!req.Refresh || !bytes.Equal(now.value, before.value)) {
+			c.remember(k) // another process has asked in the meantime
+			return c.give(now, k, req, tally), nil
+		}
+	}
+	a, err := c.fetch(ctx, k, req, w, tally)
+	if err != nil {
+		countFailed(err, tally)
+		return got{}, err
+	}
+	c.remember(k)
+	return got{a, k, false}, nil
+}
+
+// give hands a stored answer out.
+func (c *client) give(f found, k [sha256.Size]byte, req Request, tally *Tally) got {
+	c.budget.learn(req.Model, f.answer.Usage)
+	tally.Cached.Add(1)
+	return got{f.answer, k, true}
+}
+
+// remember notes that a call was answered while this client was at work. Part
+// of a key is enough: that two of a build's keys agree in it will not happen,
+// and would only keep an old answer.
+func (c *client) remember(k [sha256.Size]byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked[binary.LittleEndian.Uint64(k[:8])] = struct{}{}
+}
+
+func (c *client) wasAsked(k [sha256.Size]byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ok := c.asked[binary.LittleEndian.Uint64(k[:8])]
+	return ok
+}
+
+// stored looks an answer up. A value that cannot be read, or that belongs to
+// another call, is none.
+func (c *client) stored(k [sha256.Size]byte) found {
+	if c.opts.Store == nil {
+		return found{}
+	}
+	value, ok, err := c.opts.Store.Get(k)
+	if err != nil {
+		c.tell(&c.storeTold, "the cache cannot be read; calls are made again", err.Error())
+	}
+	if err != nil || !ok {
+		return found{}
+	}
+	r, err := DecodeRecord(value)
+	if err != nil || r.Key != hex.EncodeToString(k[:]) {
+		return found{value: value}
+	}
+	return found{r.Answer, value, true}
+}
+
+// keep stores an answer, durably if it was paid for. One that cannot be stored
+// is not used: the build would go on paying for what it cannot keep.
+func (c *client) keep(k [sha256.Size]byte, paid bool, r Record) error {
+	if c.opts.Store == nil {
+		return nil
+	}
+	b, err := r.encode()
+	if err == nil {
+		err = c.opts.Store.Put(k, b, paid)
+	}
+	if err != nil {
+		return c.unkept(err)
+	}
+	return nil
+}
+
+// unkept notes that answers cannot be kept.
+func (c *client) unkept(err error) *Error {
+	e := &Error{Code: CodeStore, Fatal: true, Summary: "an answer cannot be stored in the cache", Detail: clip(plain(err.Error()), maxDetail)}
+	c.full.CompareAndSwap(nil, e)
+	return e
+}
+
+// canKeep says whether an answer could be kept, as far as is known. It is
+// asked before each call: what cannot be kept is not paid for.
+func (c *client) canKeep() error {
+	if s, ok := c.opts.Store.(ReadyStore); ok {
+		c.probed.Do(func() {
+			if err := s.Ready(); err != nil {
+				c.unkept(err)
+			}
+		})
+	}
+	if e := c.full.Load(); e != nil {
+		return e
+	}
+	return nil
+}
+
+// claimPatience is how long a call waits for another process before the user
+// hears of it.
+const claimPatience = 30 * time.Second
+
+// claim keeps other processes from making the same call until release. Without
+// it the call is made all the same: at worst it is paid twice, and a build that
+// stands still for a lock would be worse. err is set if the call is not wanted
+// any more.
+func (c *client) claim(ctx context.Context, k [sha256.Size]byte, req Request) (release func(), claimed bool, err error) {
+	none := func() {}
+	if c.opts.Store == nil || c.opts.Offline || isFree(req.Model) {
+		return none, false, nil
+	}
+	select {
+	case <-c.opts.Stopping:
+		return nil, false, interrupted(errStopping)
+	default:
+	}
+	waiting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go c.watchClaim(waiting, cancel)
+	release, err = c.opts.Store.Claim(waiting, k)
+	switch {
+	case err == nil:
+		return release, true, nil
+	case ctx.Err() != nil:
+		return nil, false, interrupted(ctx.Err())
+	case waiting.Err() != nil:
+		return nil, false, interrupted(errStopping)
+	}
+	c.tell(&c.claimTold, "calls cannot be shared with other builds on this cache; this build makes its own", err.Error())
+	return none, false, nil
+}
+
+// watchClaim calls a wait off when the build stops, and tells of a long one.
+func (c *client) watchClaim(ctx context.Context, cancel context.CancelFunc) {
+	long := time.NewTimer(c.patience)
+	defer long.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.opts.Stopping:
+			cancel()
+			return
+		case <-long.C:
+			c.tell(&c.waitTold, "waiting for calls that another build on this cache is making", "If it hangs, end it: its calls are then made here.")
+		}
+	}
+}
+
+// tell reports a kind of trouble, once.
+func (c *client) tell(once *sync.Once, summary, detail string) {
+	if c.opts.Notify != nil {
+		once.Do(func() { c.opts.Notify(summary, clip(plain(detail), maxDetail)) })
+	}
+}

@@ -1,0 +1,62 @@
+package jsontext
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestPlain(t *testing.T) {
+	for _, odd := range []string{"\"", "\\", "\x00", "\x1f", ""} {
+		for n := range 40 {
+			for _, fill := range []string{"a", "\x7f", " ", "#", "]"} {
+				text := strings.Repeat(fill, n)
+				if got, ascii := Plain([]byte(text + odd + "\"é")); odd != "" && (got != n || !ascii) {
+					t.Errorf("%q then %q: %d, %v", text, odd, got, ascii)
+				}
+			}
+			text := strings.Repeat("é", n)
+			if got, ascii := Plain([]byte(text + odd)); got != len(text) || ascii != (n == 0) {
+				t.Errorf("%q then %q: %d, %v", text, odd, got, ascii)
+			}
+		}
+	}
+}
+
+// FuzzString reads strings as encoding/json does.
+func FuzzString(f *testing.F) {
+	for _, s := range []string{"", "plain", `a\"b\\\/\b\f\n\r\t`, `\u00e9\ud83d\ude00\ud800x\udc00`, "\xff\xc3é", `\x`, `\u12`, "\n"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		var want string
+		wantErr := json.Unmarshal([]byte(`"`+s+`"`), &want) != nil
+		var got []byte
+		gotErr := false
+		for b := []byte(s); len(b) > 0 && !gotErr; {
+			n, ascii := Plain(b)
+			got = AppendUTF8(got, b[:n], ascii)
+			if b = b[n:]; len(b) == 0 {
+				break
+			}
+			r, n := rune(0), 0
+			if b[0] == '\\' {
+				r, n = Escape(b)
+			}
+			gotErr = n == 0
+			got, b = utf8.AppendRune(got, r), b[n:]
+		}
+		if gotErr != wantErr || !wantErr && string(got) != want {
+			t.Errorf("%q: %q, %v; want %q, %v", s, got, gotErr, want, wantErr)
+		}
+	})
+}
+
+func BenchmarkPlain(b *testing.B) {
+	text := []byte(strings.Repeat("lorem ipsum ", 20) + `"`)
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		Plain(text)
+	}
+}
