@@ -67,8 +67,11 @@ func (s *Store) Collect(ctx context.Context, opts CollectOptions) (CollectReport
 	if s.env.readOnly && !opts.DryRun {
 		return report, readOnlyError(s.dir)
 	}
-	if now := time.Now(); opts.Before.IsZero() || opts.Before.After(now) {
+	switch now, first := time.Now(), time.Unix(0, 0); {
+	case opts.Before.IsZero() || opts.Before.After(now):
 		opts.Before = now
+	case opts.Before.Before(first): // of which records know nothing
+		opts.Before = first
 	}
 	if len(opts.Kinds) == 0 {
 		opts.Kinds = kinds()

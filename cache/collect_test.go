@@ -175,7 +175,7 @@ func TestCollectBefore(t *testing.T) {
 	s := open(t, t.TempDir(), Options{})
 	putRows(t, s, "k", 0, 10)
 	never := func(Kind, Digest) bool { return false }
-	for _, before := range []time.Time{time.Now().Add(-time.Hour), time.Unix(1, 0)} {
+	for _, before := range []time.Time{time.Now().Add(-time.Hour), time.Unix(1, 0), time.Unix(-1, 0), time.Date(1000, 1, 1, 0, 0, 0, 0, time.UTC)} {
 		if r := collect(t, s, CollectOptions{Keep: never, Before: before}); r.Kept != 10 {
 			t.Errorf("Before %s: %+v", before, r)
 		}

@@ -329,6 +329,12 @@ func (d *decoder) shape(b *block, hb *hcl.Block) (schema.Block, hcl.Diagnostics)
 
 // recipe puts the result together.
 func (d *decoder) recipe() *Recipe {
+	for _, v := range d.vars {
+		d.secrets.spread(v.value)
+	}
+	for _, v := range d.localValues {
+		d.secrets.spread(v)
+	}
 	r := &Recipe{Dir: d.src.Dir, Variables: d.variableValues(), Checked: d.checks.encode(d.opts.Checked)}
 	for _, b := range d.order {
 		for _, inst := range b.instances {

@@ -17,10 +17,13 @@ variable "pass" {
   sensitive = true
   default   = "hunter-2 \"quoted\" $${x}"
 }
+variable "token" { default = "tok-in-a-header" }
+variable "short" { default = "none" }
+variable "plain" { default = "kind words" }
 provider "openai" "main" {
   base_url = "http://127.0.0.1:1/v1"
   api_key  = trimspace(file("key.txt"))
-  headers  = { X-Short = "none" }
+  headers  = { X-Short = var.short, Authorization = "Bearer ${var.token} ${local.half}" }
 }
 provider "openai" "idle" {
   api_key = "sk-never-evaluated-1"
@@ -31,6 +34,7 @@ model "m" {
 }
 locals {
   text = file("prompts/p.tmpl")
+  half = "tok-and-a-local"
 }
 `,
 		"key.txt":        "sk-from-a-file-0\n",
@@ -49,12 +53,16 @@ locals {
 			t.Fatal(err)
 		}
 	}
+	var r *Recipe
 	s, diags := Parse(dir)
 	if !diags.HasErrors() {
-		_, diags = s.Decode(Options{})
+		r, diags = s.Decode(Options{})
 	}
 	if diags.HasErrors() {
 		t.Fatal(diags)
+	}
+	if len(r.Variables) != 1 || r.Variables["plain"] != `"kind words"` {
+		t.Errorf("variables %v", r.Variables)
 	}
 	var names, all strings.Builder
 	for _, f := range s.Recorded() {
@@ -64,7 +72,7 @@ locals {
 	if got, want := names.String(), "main.hcl off.hcl prompts/p.tmpl "; got != want && got != "key.txt "+want {
 		t.Errorf("files %s", got)
 	}
-	for _, secret := range []string{"hunter-2", "sk-", "tok-literal", `"none"`} {
+	for _, secret := range []string{"hunter-2", "sk-", "tok-", `"none"`} {
 		if strings.Contains(all.String(), secret) {
 			t.Errorf("%q is kept", secret)
 		}

@@ -58,6 +58,32 @@ func (s secrets) in(text string) bool {
 	return false
 }
 
+// has says whether a secret, however short, is one of the strings in a value.
+func (s secrets) has(v cty.Value) (has bool) {
+	eachString(v, func(text string) { has = has || s[text] })
+	return has
+}
+
+// spread notes the strings in a value of which a secret is made, as a header
+// is of "Bearer ${var.token}".
+func (s secrets) spread(v cty.Value) {
+	if v == cty.NilVal {
+		return
+	}
+	v, _ = v.UnmarkDeep()
+	eachString(v, func(text string) {
+		if len(text) < minSecret {
+			return
+		}
+		for secret := range s {
+			if strings.Contains(secret, text) {
+				s[text] = true
+				return
+			}
+		}
+	})
+}
+
 // eachString visits the strings in a value, keys of maps included.
 func eachString(v cty.Value, f func(string)) {
 	if v == cty.NilVal {

@@ -330,7 +330,7 @@ func (d *decoder) variableValues() map[string]string {
 		if v.sensitive || v.value.ContainsMarked() {
 			continue
 		}
-		if text, err := canonicalJSON(v.value); err == nil && !d.secrets.in(string(text)) {
+		if text, err := canonicalJSON(v.value); err == nil && !d.secrets.in(string(text)) && !d.secrets.has(v.value) {
 			values[name] = string(text)
 		}
 	}

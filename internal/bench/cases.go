@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"time"
 
 	"github.com/autosafe/autosafe/internal/llm/llmtest"
 )
@@ -182,7 +183,10 @@ func (s *suite) oneRow() error {
 			return changeRow(rows, (round*7919+n/2)%n, 1024, round)
 		},
 	}
-	same := &contender{name: "nothing changed", command: again}
+	same := &contender{
+		name: "nothing changed", command: again,
+		prepare: func(int) error { time.Sleep(s.settle); return s.once(again) },
+	}
 	for round := range s.few(7) { // in this order: nothing is left to do after a change
 		if err := errors.Join(s.turn(changed, round), s.turn(same, round)); err != nil {
 			return err

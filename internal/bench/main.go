@@ -61,6 +61,9 @@ type suite struct {
 	size     sizes
 	peers    peers
 	report   report
+	// settle is how long it takes until the files that a build wrote are
+	// trusted by their times: before, the next build reads them again.
+	settle time.Duration
 }
 
 // sizes are how much of everything there is.
@@ -84,12 +87,12 @@ func quickSizes() sizes {
 
 func run(ctx context.Context, opts options, log io.Writer) error {
 	start := time.Now()
-	s := &suite{options: opts, ctx: ctx, log: log, size: fullSizes()}
+	s := &suite{options: opts, ctx: ctx, log: log, size: fullSizes(), settle: 2200 * time.Millisecond}
 	if opts.quick {
 		s.size = quickSizes()
 	}
 	if opts.sizes != nil {
-		s.size = *opts.sizes
+		s.size, s.settle = *opts.sizes, 0
 	}
 	dir, err := os.MkdirTemp(opts.work, "autosafe-bench-")
 	if err != nil {

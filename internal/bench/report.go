@@ -91,7 +91,7 @@ func (r *report) oneRow(changed, same *contender, n int, calls spread) {
 	s := section{
 		title: "One changed row",
 		intro: fmt.Sprintf("A `jsonl` source of %s rows of 1 KB, a judge that asks a model about each, and an output that writes them all. "+
-			"One row's text is changed and the recipe built, then built again. The model is a local endpoint that counts.", thousands(n)),
+			"One row's text is changed and the recipe built, and later built again. The model is a local endpoint that counts.", thousands(n)),
 		head: timesHead("calls"),
 		rows: [][]string{
 			append(changed.times(), counts(calls)),

@@ -118,9 +118,9 @@ func TestOneOfManyKilled(t *testing.T) {
 	}
 }
 
-// TestSharedTaskRows has processes share more than calls: when one has built
+// TestBuiltByAnother has processes share more than calls: when one has built
 // all, the others find it.
-func TestSharedTaskRows(t *testing.T) {
+func TestBuiltByAnother(t *testing.T) {
 	t.Parallel()
 	server := start(t, llmtest.Options{})
 	whole := small(t, server, 8)
@@ -130,5 +130,43 @@ func TestSharedTaskRows(t *testing.T) {
 	second := projects[1].mustBuild().sum
 	if n := len(projects[1].requests()); n != asked || strings.Count(statuses(second), " run") != 1 { // the outputs, in another folder
 		t.Errorf("%d more calls; %s", n-asked, statuses(second))
+	}
+}
+
+// TestCollectedMeanwhile builds old versions again while a collection removes
+// what they rest on: nothing is paid for twice, and the output is right.
+func TestCollectedMeanwhile(t *testing.T) {
+	t.Parallel()
+	whole := small(t, start(t, llmtest.Options{Identity: steady}), 12)
+	whole.version("0")
+	whole.mustBuild()
+	p := whole.fork(t)
+	p.key += "-collected"
+	versions := []string{"0", "1", "2"}
+	for _, v := range versions[1:] {
+		p.version(v)
+		p.mustBuild()
+	}
+	asked := len(p.requests())
+	for i := range roundsOf(15) {
+		p.version(versions[i%len(versions)])
+		if i%2 == 0 { // so that the rows are read
+			p.write("dist/rows/autosafe.json", "")
+		}
+		var built, collected result
+		var wg sync.WaitGroup
+		wg.Go(func() { collected = p.run("cache", "gc", "-keep", "1", "-older-than", "0s") })
+		wg.Go(func() { time.Sleep(time.Duration(i%5) * 4 * time.Millisecond); built = p.build() })
+		wg.Wait()
+		if built.code != 0 || collected.code != 0 {
+			t.Fatalf("round %d: exit %d and %d: %s\n%s\n%s", i, built.code, collected.code, built.sum.Error, tail(built.stderr), tail(collected.stderr))
+		}
+		sameFiles(t, p.dist(), whole.dist())
+		if n := len(p.requests()) - asked; n > 0 || t.Failed() {
+			t.Fatalf("round %d: %d calls", i, n)
+		}
+		if again := p.mustBuild(); again.sum.Calls.Made > 0 {
+			t.Errorf("round %d: %d calls for the same again", i, again.sum.Calls.Made)
+		}
 	}
 }

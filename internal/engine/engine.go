@@ -176,7 +176,8 @@ type build struct {
 	showing  bool        // rows are to be shown, not built upon
 	stopping atomic.Bool // start nothing new; what is in flight goes on
 	mu       sync.Mutex
-	err      error // the first that matters
+	err      error   // the first that matters
+	writing  []*flow // of the steps that may start; none while steps are looked up
 	outputs  map[*spec.OutputBody]*OutputSummary
 }
 
@@ -256,6 +257,7 @@ func (b *build) run() error {
 	}
 	b.linkTwins()
 	b.linkRoom()
+	b.beginWriting()
 	var wg sync.WaitGroup
 	for _, st := range b.order {
 		if b.stopping.Load() || st.hit {

@@ -100,7 +100,14 @@ func (p *planner) estimateTasks(st *stepState, sp *StepPlan, c *comparison, in m
 		_, perTask = h.rows.mean2()
 	}
 	p.more[st.Step] = more{rows: math.Ceil(unsettled * perTask), unknown: in.unknown}
-	if len(st.Role.Models) == 0 || w.Tasks.High == 0 && !in.unknown {
+	if len(st.Role.Models) == 0 {
+		return nil
+	}
+	if w.Tasks.High == 0 && !in.unknown {
+		if !sp.Known { // no further row is likely, but one may come
+			w.Basis = basisHistory
+			w.inexact(false)
+		}
 		return nil
 	}
 	e := estimator{step: st.Step, history: h, fresh: c.fresh(st, sp)}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,23 +23,23 @@ const planTag = "autosafe.plan/1"
 func (e *Engine) Plan(ctx context.Context) (*Plan, error) {
 	lost := map[cache.Digest]bool{}
 	for heals := 0; ; heals++ {
-		plan, p, err := e.planOnce(ctx, lost)
+		plan, err := e.planOnce(ctx, lost)
 		if !errors.As(err, new(*damagedError)) || heals == maxHeals {
 			return plan, err
 		}
-		// What the build would withdraw, the plan does without.
-		p.eachDamaged(func(st *stepState) error { lost[st.key] = true; return nil })
 	}
 }
 
-func (e *Engine) planOnce(ctx context.Context, lost map[cache.Digest]bool) (*Plan, *planner, error) {
+// planOnce makes a plan that does without the records that are lost. Where it
+// meets damage, it adds the records that a build would withdraw.
+func (e *Engine) planOnce(ctx context.Context, lost map[cache.Digest]bool) (*Plan, error) {
 	dry := &dryRun{
 		scratch: scratch{store: e.opts.Store},
 		missing: map[shortKey]struct{}{}, made: map[cache.Digest]string{}, lost: lost,
 	}
 	b, err := e.newBuild(ctx, dry)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer b.cancel()
 	p := &planner{build: b, plan: &Plan{Steps: []StepPlan{}, Outputs: []OutputPlan{}}, more: map[*spec.Step]more{}, open: map[cache.Digest]bool{}}
@@ -46,17 +47,20 @@ func (e *Engine) planOnce(ctx context.Context, lost map[cache.Digest]bool) (*Pla
 	err = p.all()
 	stopWatch()
 	if errors.Is(err, errStopped) || errors.Is(err, errAborted) {
-		if err = ctx.Err(); err == nil {
+		if err = cmp.Or(b.cause(), ctx.Err()); err == nil {
 			err = ErrInterrupted
 		}
+	}
+	if errors.As(err, new(*damagedError)) { // while the scratch file can be read
+		err = errors.Join(err, b.eachDamaged(func(st *stepState) error { lost[st.key] = true; return nil }))
 	}
 	if cerr := dry.scratch.close(); err == nil {
 		err = cerr
 	}
 	if err != nil {
-		return nil, p, err
+		return nil, err
 	}
-	return p.plan, p, nil
+	return p.plan, nil
 }
 
 // planner makes a plan.

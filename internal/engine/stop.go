@@ -31,6 +31,13 @@ func (b *build) note(err error) {
 	}
 }
 
+// cause is the first error that matters; nil if there was none.
+func (b *build) cause() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err
+}
+
 // failStep ends one step, and the build too unless that keeps going: then
 // what does not rest on the step is finished.
 func (b *build) failStep(st *stepState, err error) {
@@ -54,8 +61,22 @@ func (b *build) halted(st *stepState) bool { return st.stopped.Load() || b.stopp
 // wait for a reader are let go.
 func (b *build) stop() {
 	b.stopping.Store(true)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, f := range b.writing {
+		f.abort()
+	}
+}
+
+// beginWriting lets stop know the flows that are written from now on. Where it
+// came before, nothing is started.
+func (b *build) beginWriting() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	for _, st := range b.order {
-		st.flow.abort()
+		if !st.hit {
+			b.writing = append(b.writing, st.flow)
+		}
 	}
 }
 

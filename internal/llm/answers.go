@@ -122,7 +122,7 @@ func (c *client) canKeep() error {
 	if s, ok := c.opts.Store.(ReadyStore); ok {
 		c.probed.Do(func() {
 			if err := s.Ready(); err != nil {
-				c.unkept(err)
+				_ = c.unkept(err) // told below
 			}
 		})
 	}

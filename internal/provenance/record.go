@@ -208,6 +208,7 @@ const maxBack = 100
 type history struct {
 	store  *cache.Store
 	builds []*Build // newest first
+	ended  bool     // there are none before
 	err    error
 }
 
@@ -221,10 +222,10 @@ func newHistory(store *cache.Store, last *Build) *history {
 
 // at is the build so many before the last; nil if there is none.
 func (h *history) at(n int) *Build {
-	for len(h.builds) <= n && len(h.builds) > 0 && len(h.builds) < maxBack {
+	for len(h.builds) <= n && len(h.builds) > 0 && len(h.builds) < maxBack && !h.ended {
 		b, err := h.before(h.builds[len(h.builds)-1])
-		if err != nil || b == nil {
-			h.err = err
+		if err != nil || b == nil { // asked for once: it may take reading all builds
+			h.ended, h.err = true, err
 			return nil
 		}
 		h.builds = append(h.builds, b)

@@ -438,7 +438,13 @@ func (o *oracle) output(s *step, out output, rows []columns) {
 	for i, r := range rows {
 		text[i] = canonical(r)
 	}
-	id := fmt.Sprint(out.comp, out.style, by, text)
+	// The digest of several inputs is made of theirs: equal rows that come in
+	// other parts are written anew.
+	var parts []int
+	for _, in := range s.inputs {
+		parts = append(parts, len(o.steps[in].rows))
+	}
+	id := fmt.Sprint(out.comp, out.style, by, parts, text)
 	card := fmt.Sprint(out.comp, skipped, files, counted(out.comp, rows, splits))
 	o.outputs[id] = true
 	o.cards[out.path] = card

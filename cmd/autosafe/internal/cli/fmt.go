@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"errors"
 	"flag"
 	"io/fs"
 	"os"
@@ -86,7 +85,7 @@ func (inv *invocation) formatFile(file string, check bool) (changed, ok bool) {
 	return true, true
 }
 
-// replaceFile writes a file whole or not at all, and keeps its mode. A link
+// replaceFile puts other content into a file, which keeps its mode. A link
 // stays one.
 func replaceFile(path string, content []byte) error {
 	path, err := filepath.EvalSymlinks(path)
@@ -97,16 +96,7 @@ func replaceFile(path string, content []byte) error {
 	if err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".autosafe-fmt-")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(content)
-	if err = errors.Join(err, tmp.Chmod(info.Mode().Perm()), tmp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), path)
+	return writeWhole(path, content, info.Mode().Perm())
 }
 
 // recipeFiles lists the files to format, in order.

@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -78,10 +77,7 @@ func (inv *invocation) savePlan(file string, job buildJob, s *session, plan *eng
 	if err != nil {
 		return err
 	}
-	return writeWhole(file, func(w io.Writer) error {
-		_, err := w.Write(append(text, '\n'))
-		return err
-	})
+	return writeWhole(file, append(text, '\n'), 0o644)
 }
 
 // fileDigests are the digests of a recipe's files by name.
@@ -99,31 +95,6 @@ func makeAbs(path *string) (err error) {
 		*path, err = filepath.Abs(*path)
 	}
 	return err
-}
-
-// writeWhole writes a file under its name only once it is whole.
-func writeWhole(file string, write func(io.Writer) error) error {
-	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*")
-	if err != nil {
-		return err
-	}
-	err = write(f)
-	if cerr := f.Chmod(0o644); err == nil {
-		err = cerr
-	}
-	if serr := f.Sync(); err == nil {
-		err = serr
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), file)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
 }
 
 // isPlanFile holds for a file that is not one of a recipe.
