@@ -105,7 +105,7 @@ func (p *planner) estimateTasks(st *stepState, sp *StepPlan, c *comparison, in m
 	}
 	if w.Tasks.High == 0 && !in.unknown {
 		if !sp.Known { // no further row is likely, but one may come
-			w.Basis = basisHistory
+			w.Basis, w.Unpriced = basisHistory, unpriced(st.Role)
 			w.inexact(false)
 		}
 		return nil

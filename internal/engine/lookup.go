@@ -40,14 +40,19 @@ func (e *Engine) wanted() ([]*spec.Step, error) {
 // refreshed are the steps whose rows are made anew.
 func (e *Engine) refreshed() (map[*spec.Step]bool, error) { return e.find(e.opts.Refresh, "refresh") }
 
-// find gives the steps of addresses. The address of a block with for_each
-// stands for all that it makes.
+// Covers says whether an address stands for a step: it is the step's own, or
+// that of the block whose for_each makes it and others.
+func Covers(address string, s *spec.Step) bool {
+	return s.Address == address || strings.HasPrefix(s.Address, address+"[")
+}
+
+// find gives the steps of addresses.
 func (e *Engine) find(addresses []string, option string) (map[*spec.Step]bool, error) {
 	found := map[*spec.Step]bool{}
 	for _, a := range addresses {
 		any := false
 		for _, s := range e.opts.Recipe.Steps {
-			if s.Address == a || strings.HasPrefix(s.Address, a+"[") {
+			if Covers(a, s) {
 				found[s], any = true, true
 			}
 		}

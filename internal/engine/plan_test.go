@@ -365,3 +365,59 @@ func TestEstimates(t *testing.T) {
 		t.Errorf("rows more: %+v", w)
 	}
 }
+
+// TestPlanHasNoRoom says why a plan cannot be made, and not that somebody
+// stopped it.
+func TestPlanHasNoRoom(t *testing.T) {
+	p := newPipe(t, rows(3000)...)
+	p.samples = 1
+	p.build(nil)
+	plan, err := p.engine().Plan(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(withdraw(p.store, planOf(plan, "simulator.b.y").Parts.Digest())) // rows are put together anew
+	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "none"))
+	_, err = p.engine().Plan(context.Background())
+	if !errors.Is(err, os.ErrNotExist) || errors.Is(err, ErrInterrupted) {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// TestInterruptWhileLookingUp interrupts builds and plans that have nothing to
+// run.
+func TestInterruptWhileLookingUp(t *testing.T) {
+	p := newPipe(t, rows(3)...)
+	p.build(nil)
+	for range 30 {
+		p.stop = make(chan struct{})
+		e := p.engine()
+		go close(p.stop)
+		_, perr := e.Plan(context.Background())
+		_, berr := e.Build(context.Background())
+		for _, err := range []error{perr, berr} {
+			if err != nil && !errors.Is(err, ErrInterrupted) {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// TestUnpricedBehindAnEmptySource: a source that had no row may have one now,
+// and then a model is asked that has no price.
+func TestUnpricedBehindAnEmptySource(t *testing.T) {
+	p := newPipe(t)
+	e := p.engine()
+	e.opts.Last = lastOf(p.build(nil))
+	p.source = rows(3)
+	e.opts.Recipe = p.recipe()
+	e.opts.Recipe.Steps[1].Role.Models["agent"].Name = "dear"
+	plan, err := e.Plan(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := planOf(plan, "simulator.b.y").Work
+	if !slices.Equal(w.Unpriced, []string{"dear"}) || w.Calls.Exact {
+		t.Errorf("%+v", w)
+	}
+}

@@ -140,7 +140,7 @@ type Work struct {
 	// "unknown" (the component says nothing, or an earlier step, which has never
 	// run, may give it any number of rows).
 	Basis string `json:"basis"`
-	// Unpriced names models that are asked and have no price.
+	// Unpriced names models that are asked, or may be, and have no price.
 	Unpriced []string `json:"unpriced,omitempty"`
 }
 

@@ -312,3 +312,26 @@ func TestLastSteps(t *testing.T) {
 		t.Error("a step of no build")
 	}
 }
+
+// TestHistoryEndsOnce: where the build before is gone, all builds are read to
+// find another, once and not for each step that is asked about.
+func TestHistoryEndsOnce(t *testing.T) {
+	k := newKitchen(t)
+	b := k.build()
+	b.Previous = "000000000001"
+	h := newHistory(k.store, b)
+	if at := h.at(1); at != nil || h.err != nil {
+		t.Fatal(at, h.err)
+	}
+	older := *b
+	older.ID, older.Previous, older.Time = "000000000001", "", b.Time.AddDate(-1, 0, 0)
+	if err := put(k.store, buildKey(older.ID), &older); err != nil {
+		t.Fatal(err)
+	}
+	if h.at(1) != nil {
+		t.Error("it was looked for again")
+	}
+	if at := newHistory(k.store, b).at(1); at == nil || at.ID != older.ID {
+		t.Error("it is not found at all")
+	}
+}

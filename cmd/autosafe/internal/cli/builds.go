@@ -124,9 +124,15 @@ func tagsOf(tags map[string]string, id string) []string {
 	return names
 }
 
-// findBuild finds a build by the name that a user gives it.
-func findBuild(store *cache.Store, name string) (*provenance.Build, error) {
-	b, err := provenance.Find(store, "", name)
+// findBuild finds a build by the name that a user gives it. "last" and its
+// like are of the recipe in the folder, if that has been built, else of all.
+func findBuild(store *cache.Store, dir, name string) (*provenance.Build, error) {
+	if _, built, err := provenance.Last(store, dir); err != nil {
+		return nil, err
+	} else if !built {
+		dir = ""
+	}
+	b, err := provenance.Find(store, dir, name)
 	if missing := new(provenance.NotFoundError); errors.As(err, &missing) {
 		tags, terr := provenance.Tags(store)
 		if terr != nil {
@@ -148,7 +154,7 @@ func (inv *invocation) tag() int {
 		of = inv.args[1]
 	}
 	return inv.withStore("No such tag", func(store *cache.Store) error {
-		b, err := findBuild(store, of)
+		b, err := findBuild(store, ".", of)
 		if err != nil {
 			return err
 		}
@@ -188,7 +194,7 @@ func (inv *invocation) diff() int {
 	return inv.withStore("Nothing to compare", func(store *cache.Store) error {
 		var builds []*provenance.Build
 		for _, name := range names {
-			b, err := findBuild(store, name)
+			b, err := findBuild(store, ".", name)
 			if err != nil {
 				return err
 			}

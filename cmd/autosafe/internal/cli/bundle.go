@@ -73,7 +73,7 @@ func exported(store *cache.Store, dir, build string, all bool) ([]provenance.Bui
 		return provenance.List(store)
 	}
 	if build != "" {
-		b, err := findBuild(store, build)
+		b, err := findBuild(store, dir, build)
 		if err != nil {
 			return nil, err
 		}

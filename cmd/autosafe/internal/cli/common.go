@@ -200,7 +200,7 @@ func problem(summary string, err error) *hcl.Diagnostic {
 // sentence makes a sentence of the text of an error.
 func sentence(text string) string {
 	text = capital(text)
-	if text != "" && !strings.HasSuffix(text, ".") {
+	if text != "" && !strings.HasSuffix(text, ".") && !strings.HasSuffix(text, "?") {
 		text += "."
 	}
 	return text

@@ -42,19 +42,24 @@ func (s *selection) check(recipe *spec.Recipe) hcl.Diagnostics {
 		list list
 	}{{"-target", s.Targets}, {"-refresh", s.Refresh}} {
 		for _, address := range given.list {
-			if !slices.Contains(known, address) {
+			if len(covered(recipe, address)) == 0 {
 				diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Unknown address", Detail: fmt.Sprintf(
 					"%s: %s", given.flag, noSuchStep(address, known))})
 			}
 		}
 	}
 	for _, address := range s.Refresh {
-		if i := slices.Index(known, address); i >= 0 && recipe.Steps[i].Kind != spec.RoleStep {
+		if steps := covered(recipe, address); len(steps) > 0 && steps[0].Kind != spec.RoleStep {
 			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Nothing to refresh", Detail: fmt.Sprintf(
-				"-refresh: %s asks no model. Name the step whose answers are to be bought anew.", address), Subject: &recipe.Steps[i].Range})
+				"-refresh: %s asks no model. Name the step whose answers are to be bought anew.", address), Subject: &steps[0].Range})
 		}
 	}
 	return diags
+}
+
+// covered are the steps that an address stands for.
+func covered(recipe *spec.Recipe, address string) []*spec.Step {
+	return slices.DeleteFunc(slices.Clone(recipe.Steps), func(s *spec.Step) bool { return !engine.Covers(address, s) })
 }
 
 // noSuchStep says that an address is none of those known.

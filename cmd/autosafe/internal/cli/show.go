@@ -156,7 +156,7 @@ func (inv *invocation) showLineage(s *session, address string, how showFlags) er
 // not come to the step's end, the newest before it that did.
 func (inv *invocation) lineageBuild(s *session, name, address string) (*provenance.Build, error) {
 	if name != "" {
-		return findBuild(s.store, name)
+		return findBuild(s.store, s.source.Dir, name)
 	}
 	b, ok, err := provenance.Last(s.store, s.source.Dir, addresses(s.recipe)...)
 	if err == nil && !ok {
