@@ -52,8 +52,8 @@ func bundleEndOf(n int64, h hash.Hash) []byte {
 // Export writes the records that refs names to w, as a bundle for Import, and
 // returns how many. A record that is named twice may be written twice. If some
 // are not in the store, the bundle is completed without them, and the error
-// says so and is ErrNotFound. Memos of files stay out: they are of this
-// machine.
+// says so and is ErrNotFound. Memos of files and descriptions of
+// plugins stay out: they are of this machine.
 func (s *Store) Export(ctx context.Context, w io.Writer, refs func(yield func(Kind, Digest) bool)) (n int64, err error) {
 	out := bufio.NewWriterSize(w, bufferSize)
 	e := exporter{s: s, sum: sha256.New()}
@@ -166,8 +166,8 @@ func (e *exporter) record(k Kind, key Digest) error {
 	if err != nil {
 		return err
 	}
-	if k == Files {
-		return errors.New("cache: memos of files are of this machine, and cannot be exported")
+	if k.local() {
+		return fmt.Errorf("cache: records of kind %s are of this machine, and cannot be exported", k)
 	}
 	rec, h, err := l.raw(key)
 	if errors.Is(err, ErrNotFound) {

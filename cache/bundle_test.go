@@ -262,6 +262,7 @@ func TestHostileBundle(t *testing.T) {
 		"a length that does not come": long,
 		"an unknown kind":             hostile(99, Digest{1}, 0, 5, []byte("hello")),
 		"a memo of a file":            hostile(Files, Digest{1}, 0, 5, []byte("hello")),
+		"what a plugin said":          hostile(Describe, Digest{1}, 0, 5, []byte("hello")),
 		"an unknown flag":             hostile(Rows, Digest{1}, 64, 5, []byte("hello")),
 		"a blob under another digest": hostile(Blobs, Digest{1}, 0, 5, []byte("hello")),
 		"not what zstd makes":         hostile(Rows, Digest{1}, flagZstd, 5, []byte("hello")),

@@ -17,7 +17,7 @@ func allRefs(s *Store) func(yield func(Kind, Digest) bool) {
 	return func(yield func(Kind, Digest) bool) {
 		stop := errors.New("stop")
 		for _, k := range kinds() {
-			if k == Files {
+			if k.local() {
 				continue
 			}
 			err := s.Each(k, func(key Digest, _ []byte) error {

@@ -72,6 +72,10 @@ func (k Kind) String() string {
 // kinds are all kinds, in the order of reports.
 func kinds() []Kind { return []Kind{Steps, Rows, Calls, Blobs, Files, Describe, Builds} }
 
+// local says whether records of the kind are of this machine: what was found
+// out about its files and its plugins must not come from elsewhere.
+func (k Kind) local() bool { return k == Files || k == Describe }
+
 // lostMeans says what it costs that a record of the kind is gone.
 func (k Kind) lostMeans() string {
 	switch k {

@@ -216,7 +216,7 @@ func (m *importer) record(rec []byte, h *header) error {
 		return nil
 	}
 	l, err := m.s.anyLog(h.kind)
-	if err != nil || h.kind == Files {
+	if err != nil || h.kind.local() {
 		m.harm(fmt.Sprintf("at %d, record of %s, which is of kind %s", at, h.key, h.kind))
 		return nil
 	}

@@ -1,7 +1,10 @@
 package engine
 
 import (
+	"iter"
 	"sync/atomic"
+
+	"github.com/autosafe/autosafe/internal/row"
 )
 
 // reader follows a flow, or several one after the other.
@@ -130,4 +133,25 @@ func (s *segment) items(store blobStore, index []uint32, from, n int) ([]item, e
 		items = append(items, item{row: rows[at], ref: ref{s.chunk, at}})
 	}
 	return items, nil
+}
+
+// all gives every row that is left.
+func (r *reader) all() iter.Seq2[row.Row, error] {
+	return func(yield func(row.Row, error) bool) {
+		for {
+			items, err := r.next()
+			if err != nil {
+				yield(row.Row{}, err)
+				return
+			}
+			if len(items) == 0 {
+				return
+			}
+			for _, it := range items {
+				if !yield(it.row, nil) {
+					return
+				}
+			}
+		}
+	}
 }

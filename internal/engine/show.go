@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"iter"
 
 	"github.com/autosafe/autosafe/internal/row"
 	"github.com/autosafe/autosafe/spec"
@@ -16,7 +17,7 @@ func (e *NotBuiltError) Error() string { return e.Address + " has not been built
 // Rows gives the rows of a step as the last build left them: for a dataset
 // those that it was made of. It runs nothing; a step that is not in the cache
 // is a *NotBuiltError.
-func (e *Engine) Rows(ctx context.Context, address string) (func(yield func(row.Row, error) bool), error) {
+func (e *Engine) Rows(ctx context.Context, address string) (iter.Seq2[row.Row, error], error) {
 	b, err := e.newBuild(ctx, nil)
 	if err != nil {
 		return nil, err
@@ -49,21 +50,5 @@ func (e *Engine) Rows(ctx context.Context, address string) (func(yield func(row.
 	} else if !found.hit {
 		return nil, &NotBuiltError{address}
 	}
-	return func(yield func(row.Row, error) bool) {
-		for {
-			items, err := in.next()
-			if err != nil {
-				yield(row.Row{}, err)
-				return
-			}
-			if len(items) == 0 {
-				return
-			}
-			for _, it := range items {
-				if !yield(it.row, nil) {
-					return
-				}
-			}
-		}
-	}, nil
+	return in.all(), nil
 }

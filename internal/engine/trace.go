@@ -59,21 +59,7 @@ func (r *stepRecord) AllRows(store *cache.Store) iter.Seq2[row.Row, error] {
 			return
 		}
 		in := &reader{flows: []*flow{f}}
-		for {
-			items, err := in.next()
-			if err != nil {
-				yield(row.Row{}, err)
-				return
-			}
-			if len(items) == 0 {
-				return
-			}
-			for _, it := range items {
-				if !yield(it.row, nil) {
-					return
-				}
-			}
-		}
+		in.all()(yield)
 	}
 }
 
