@@ -50,14 +50,6 @@ type KindCollection struct {
 	Busy      int   // segments left alone because somebody writes to them
 }
 
-// Freed is the sum over all kinds.
-func (r *CollectReport) Freed() (n int64) {
-	for i := range r.Kinds {
-		n += r.Kinds[i].Freed
-	}
-	return n
-}
-
 // Collect rewrites the segments that hold something that is not kept. Other
 // processes may read and write meanwhile: what they have open they can go on
 // reading, and what was kept they find in its new place. It may be killed at
@@ -228,10 +220,13 @@ func (l *log) removeAborted() {
 			continue
 		}
 		_, err := os.Stat(filepath.Join(l.dir, id+segmentExt))
-		orphan := errors.Is(err, fs.ErrNotExist) && strings.HasPrefix("."+ext, sidecarExt)
+		orphan := errors.Is(err, fs.ErrNotExist) && strings.HasPrefix("."+ext, sidecarExt+".")
 		if orphan || "."+ext == segmentExt+tempExt {
 			_ = os.Remove(filepath.Join(l.dir, n.Name()))
 		}
+	}
+	for _, id := range l.orphans() {
+		l.buryOrphan(id)
 	}
 }
 

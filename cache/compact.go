@@ -236,10 +236,12 @@ func (l *log) remove(src *source) error {
 	src.seg.gone = true
 	l.mu.Unlock()
 	_ = src.seg.close()
-	if err := os.Remove(src.seg.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	// The sidecar first: one without its segment means that this was lost.
+	for _, path := range []string{sidecarPath(src.seg.path), src.seg.path} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
-	_ = os.Remove(sidecarPath(src.seg.path)) // else the next collection does it
 	// Durable before a newer one of the same keys goes.
 	return syncDir(l.dir)
 }

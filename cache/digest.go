@@ -76,6 +76,32 @@ func kinds() []Kind { return []Kind{Steps, Rows, Calls, Blobs, Files, Describe, 
 // out about its files and its plugins must not come from elsewhere.
 func (k Kind) local() bool { return k == Files || k == Describe }
 
+// lost says that n records of the kind are gone, and what that costs.
+func (k Kind) lost(n int64) string {
+	switch {
+	case n == 0:
+		return "nothing is lost: it was withdrawn, or there are newer records"
+	case n == 1:
+		return "1 record is lost: " + k.lostMeans()
+	}
+	means := "what they belong to will be made again if it is needed"
+	switch k {
+	case Steps:
+		means = "the steps will be looked through again, row by row"
+	case Rows:
+		means = "the rows will be run again, over calls that are still stored"
+	case Calls:
+		means = "the calls will be made, and paid for, again if they are needed"
+	case Files:
+		means = "the files will be hashed again"
+	case Describe:
+		means = "the plugins will be asked again to describe themselves"
+	case Builds:
+		means = "builds, or names for them, are forgotten"
+	}
+	return fmt.Sprintf("%d records are lost: %s", n, means)
+}
+
 // lostMeans says what it costs that a record of the kind is gone.
 func (k Kind) lostMeans() string {
 	switch k {

@@ -23,6 +23,7 @@
 //	README, CACHEDIR.TAG
 //	v1/<kind>/<16 hex digits>.seg   records, only ever appended to
 //	v1/<kind>/<16 hex digits>.idx   where they stand; can be made again
+//	v1/<kind>/losses                what was lost; a line each time
 //	v1/claims                       empty; its bytes are locked, one a key
 //	v1/collect                      zeros; locked by who collects
 //
@@ -40,6 +41,10 @@
 // number of builds. Readers take no lock. A torn end, left by a crash, is
 // ignored by readers and cut by the next writer.
 //
+// A sidecar lists only what is on disk. If it lists more than its segment
+// holds, or has none, records are lost: whoever heals that tells how many, and
+// notes it in the file losses (loss.go).
+//
 // An index is loaded when its kind is first used, from the sidecars
 // (sidecar.go), and holds 28 bytes and some free slots per record (index.go).
 // On a miss the folder and the segments that can grow are looked at again.
@@ -55,7 +60,7 @@
 //
 //  1. the new segment's sidecar and then the segment get their names;
 //  2. v1/collect grows by a byte;
-//  3. the old segments are removed, each before its sidecar.
+//  3. the old segments are removed, each after its sidecar.
 //
 // Between 1 and 3 a record stands twice, which harms nothing. Segments that
 // somebody writes to are left alone. A writer that has locked a segment looks

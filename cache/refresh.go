@@ -49,6 +49,9 @@ func (l *log) refreshOnce() (changed, moved bool, err error) {
 	for _, seg := range heal {
 		l.healSidecar(seg)
 	}
+	if first && err == nil && !moved {
+		l.buryOrphans()
+	}
 	return true, moved, err
 }
 
@@ -189,6 +192,11 @@ func (l *log) hasGrown(seg *segment) bool {
 // the sidecar made it scan much; the error is fs.ErrNotExist if the segment is
 // gone. mu is held.
 func (l *log) catchUp(seg *segment) (poor bool, err error) {
+	var listed []entry
+	clean, fresh := true, seg.covered == 0
+	if fresh { // before the size is read: it is never ahead of the segment
+		listed, clean = readSidecar(sidecarPath(seg.path), seg.id, anySize)
+	}
 	fi, err := os.Stat(seg.path)
 	if err != nil {
 		return false, err
@@ -196,8 +204,9 @@ func (l *log) catchUp(seg *segment) (poor bool, err error) {
 	size := fi.Size()
 	seg.seen, seg.seenAt = size, time.Now()
 	size = min(size, maxSegment)
-	if seg.covered == 0 {
-		entries, clean := readSidecar(sidecarPath(seg.path), seg.id, size)
+	if fresh {
+		entries, lost := fitting(listed, size)
+		seg.missing = lost
 		l.insert(seg, entries)
 		seg.covered = segmentHeader
 		if n := len(entries); n > 0 {
@@ -205,7 +214,7 @@ func (l *log) catchUp(seg *segment) (poor bool, err error) {
 		}
 		seg.synced = seg.covered
 		const much = 1 << 20
-		poor = size > segmentHeader && (!clean || size-seg.covered > much)
+		poor = len(lost) > 0 || size > segmentHeader && (!clean || size-seg.covered > much)
 	}
 	if size <= seg.covered {
 		return poor, nil
@@ -234,20 +243,22 @@ func (l *log) reportGaps(seg *segment, entries []entry) {
 	}
 }
 
-// healSidecar rewrites a poor sidecar, unless a writer is about to.
-// refreshing is held.
+// healSidecar rewrites a poor sidecar, unless a writer is about to, and tells
+// what is lost. refreshing is held.
 func (l *log) healSidecar(seg *segment) {
 	if l.env.readOnly {
+		l.tellMissing(seg)
 		return
 	}
 	f, err := os.OpenFile(seg.path, os.O_RDWR, 0)
 	if err != nil {
+		l.tellMissing(seg)
 		return
 	}
 	defer f.Close()
 	unlock, ok, err := lockSegment(f, seg.path)
 	if err != nil || !ok {
-		return
+		return // who has it mends it, and tells
 	}
 	defer unlock()
 	// Without it, the next process scans as this one did.

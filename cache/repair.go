@@ -40,6 +40,14 @@ func (s *Store) Repair(ctx context.Context) (Report, error) {
 			return found, err
 		}
 	}
+	for _, l := range s.logs {
+		if err := l.repairLosses(); err != nil {
+			return found, err
+		}
+	}
+	if err := s.repairNotices(); err != nil {
+		return found, err
+	}
 	if err := resetCollections(ctx, root); err != nil {
 		return found, err
 	}

@@ -53,6 +53,7 @@ type segment struct {
 	own     bool    // this store holds the lock
 	gone    bool    // collected: the file is not in the folder any more
 	twin    bool    // shares records with another segment
+	missing []entry // of the sidecar, that were lost, until that is told
 	w       *writer // has or had the end of the segment in memory
 
 	open sync.Mutex

@@ -32,7 +32,7 @@ func TestRefresh(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(a, "2") // b has it in memory still
-	if err := errors.Join(b.Flush(Steps), a.Refresh(Steps)); err != nil {
+	if err := errors.Join(b.Sync(), a.Refresh(Steps)); err != nil {
 		t.Fatal(err)
 	}
 	want(a, "3")
@@ -42,10 +42,10 @@ func TestRefresh(t *testing.T) {
 	}
 	want(b, "4")
 	want(open(t, dir, Options{}), "4")
-	if err := errors.Join(a.Flush(Rows), a.Flush(Blobs), a.Refresh(Blobs)); err != nil {
+	if err := a.Refresh(Blobs); err != nil {
 		t.Error(err)
 	}
-	if a.Refresh(77) == nil || a.Flush(77) == nil || a.Each(77, nil) == nil {
+	if a.Refresh(77) == nil || a.Each(77, nil) == nil {
 		t.Error("an unknown kind was accepted")
 	}
 	closeStore(t, b)

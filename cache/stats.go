@@ -20,6 +20,8 @@ type KindStats struct {
 	// Dead are the bytes of records that no read can return: superseded,
 	// withdrawn or damaged. Collect frees them.
 	Dead int64
+	// Losses are what was found to be lost, and healed.
+	Losses []Loss
 }
 
 // Stats counts what the store holds. It loads every index.
@@ -54,6 +56,9 @@ func (l *log) stats() (KindStats, error) {
 		if _, ok := segmentID(n.Name()); ok {
 			ks.Segments++
 		}
+	}
+	if ks.Losses, _, _, err = l.losses(); err != nil {
+		return ks, err
 	}
 	records, live := l.live()
 	ks.Records = int(records)

@@ -72,7 +72,7 @@ func Open(dir string, opts Options) (*Store, error) {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, readError(dir, err)
 	case err != nil && opts.ReadOnly:
-		return nil, fmt.Errorf("cache: there is no cache folder %s: %w", dir, err)
+		return nil, fmt.Errorf("cache: there is no cache folder %s (the first build makes it; name another with -cache or AUTOSAFE_CACHE): %w", dir, fs.ErrNotExist)
 	}
 	root := filepath.Join(dir, formatDir)
 	if !opts.ReadOnly {
@@ -123,12 +123,12 @@ func furnish(dir, root string) error {
 			return writeError(root, err)
 		}
 	}
-	for name, text := range map[string]string{"README": readme, "CACHEDIR.TAG": cacheDirTag} {
-		path := filepath.Join(dir, name)
+	for _, n := range notices() {
+		path := filepath.Join(dir, n.name)
 		if _, err := os.Stat(path); err == nil {
 			continue
 		}
-		if err := writeFileAtomic(path, []byte(text)); err != nil && !errors.Is(err, fs.ErrPermission) && !isReadOnlyFS(err) {
+		if err := writeFileAtomic(path, []byte(n.text)); err != nil && !errors.Is(err, fs.ErrPermission) && !isReadOnlyFS(err) {
 			return writeError(path, err)
 		}
 	}
@@ -249,8 +249,8 @@ func (s *Store) Get(k Kind, key Digest) ([]byte, error) {
 	return l.get(key)
 }
 
-// Refresh takes in what other processes have made visible, with Flush or by
-// making it durable: of all values put under a key, Get then returns the last.
+// Refresh takes in what other processes have written, at the latest when they
+// made it durable: of all values put under a key, Get then returns the last.
 func (s *Store) Refresh(k Kind) error {
 	l, err := s.anyLog(k)
 	if err != nil {
@@ -261,21 +261,6 @@ func (s *Store) Refresh(k Kind) error {
 	}
 	_, err = l.refresh()
 	return err
-}
-
-// Flush makes what was put visible to other processes. It does not make it
-// durable: that is for Sync.
-func (s *Store) Flush(k Kind) error {
-	l, err := s.anyLog(k)
-	if err != nil {
-		return err
-	}
-	l.wmu.Lock()
-	defer l.wmu.Unlock()
-	if l.w == nil {
-		return nil
-	}
-	return l.flush(l.w)
 }
 
 // Sync makes everything put so far durable: blobs first, so that no record

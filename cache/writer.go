@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 )
 
@@ -141,23 +140,15 @@ func (l *log) acquire() (*writer, error) {
 }
 
 // removeLeftovers removes what processes that were killed left behind:
-// temporary files, and sidecars whose segments were removed. What is younger
-// than an hour may be in the making.
+// temporary files. What is younger than an hour may be in the making.
 func removeLeftovers(dir string) {
 	names, _ := os.ReadDir(dir)
 	for _, n := range names {
-		path := filepath.Join(dir, n.Name())
-		switch filepath.Ext(path) {
-		case tempExt:
-		case sidecarExt:
-			if _, err := os.Stat(strings.TrimSuffix(path, sidecarExt) + segmentExt); !errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
-		default:
+		if filepath.Ext(n.Name()) != tempExt {
 			continue
 		}
 		if fi, err := n.Info(); err == nil && time.Since(fi.ModTime()) > time.Hour {
-			_ = os.Remove(path)
+			_ = os.Remove(filepath.Join(dir, n.Name()))
 		}
 	}
 }
@@ -242,8 +233,8 @@ var errUnreadable = errors.New("the segment cannot be read")
 
 // mend puts a locked segment in order: it indexes all its records, cuts a
 // torn end, restores a damaged header, and rewrites a sidecar that is not
-// complete. It returns the end of the segment and the number of entries in
-// the sidecar. refreshing is held.
+// complete. What is lost it tells first. It returns the end of the segment and
+// the number of entries in the sidecar. refreshing is held.
 func (l *log) mend(f *os.File, seg *segment) (end int64, n int, err error) {
 	fi, err := f.Stat()
 	if err != nil {
@@ -253,7 +244,8 @@ func (l *log) mend(f *os.File, seg *segment) (end int64, n int, err error) {
 	if size > maxSegment {
 		return 0, 0, errUnreadable
 	}
-	entries, clean := readSidecar(sidecarPath(seg.path), seg.id, size)
+	listed, sound := readSidecar(sidecarPath(seg.path), seg.id, anySize)
+	entries, lost := fitting(listed, size)
 	from := int64(segmentHeader)
 	if n := len(entries); n > 0 {
 		from = entries[n-1].end()
@@ -262,23 +254,33 @@ func (l *log) mend(f *os.File, seg *segment) (end int64, n int, err error) {
 	if err != nil {
 		return 0, 0, fmt.Errorf("%w: %w", errUnreadable, err)
 	}
+	gone := l.tellCut(seg, lost, size-end, sound)
 	entries = append(entries, tail...)
-	if !clean || len(tail) > 0 {
+	if len(tail) > 0 { // the sidecar names only what is on disk
+		if err := l.env.sync(f); err != nil {
+			return 0, 0, err
+		}
+	}
+	if !sound || len(tail)+len(lost) > 0 {
 		if err := writeSidecar(sidecarPath(seg.path), seg.id, entries); err != nil {
 			return 0, 0, err
 		}
+		l.noteLoss(gone)
 	}
 	if size > end {
 		if err := f.Truncate(end); err != nil {
 			return 0, 0, err
 		}
-		l.env.report(l.kind, fmt.Sprintf("%s: %d bytes at the end were not completely written and were cut", seg.path, size-end))
 	}
 	if err := mendHead(f, l.kind, seg.id); err != nil {
 		return 0, 0, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	seg.missing = nil
+	for i := range lost {
+		l.index.drop(lost[i].fold, place{seg: seg.num, off: lost[i].off, n: lost[i].n})
+	}
 	known := 0
 	for known < len(entries) && int64(entries[known].off) < seg.covered {
 		known++

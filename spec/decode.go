@@ -44,7 +44,8 @@ type Registry interface {
 // Decode evaluates and checks everything that Parse has left. It goes through
 // phases (names in blocks, variables, local values, references, values, then
 // columns, templates and expressions), reports all problems of a phase
-// together, and stops after the first phase with errors.
+// together, and stops after the first phase with errors. That a provider's
+// secrets lack a variable of the environment is no error: Provider.Missing.
 //
 // Blocks of steps that are not enabled are checked by name only, and nothing
 // is asked of the environment for models and providers that no enabled step
@@ -64,6 +65,9 @@ func (s *Source) Decode(opts Options) (*Recipe, hcl.Diagnostics) {
 		if diags.HasErrors() {
 			return nil, d.secrets.redact(diags, s.Files)
 		}
+	}
+	for _, p := range d.providers {
+		p.Missing = d.secrets.redact(p.Missing, s.Files)
 	}
 	return d.recipe(), d.secrets.redact(diags, s.Files)
 }

@@ -26,6 +26,9 @@ type callError struct{ summary, detail string }
 
 func (e *callError) Error() string { return e.detail }
 
+// missingVariable is the summary of env() of a variable that is not set.
+const missingVariable = "Missing environment variable"
+
 // environ is the process environment that env() sees.
 type environ map[string]string
 
@@ -106,7 +109,7 @@ func envFunc(env environ, lenient bool, found secrets) function.Function {
 			case lenient:
 				return cty.UnknownVal(cty.String), nil
 			}
-			return cty.NilVal, &callError{"Missing environment variable", fmt.Sprintf(
+			return cty.NilVal, &callError{missingVariable, fmt.Sprintf(
 				"The environment variable %s is not set, or is empty. Set it (export %s=...), or give a default: env(%q, \"...\").", name, name, name)}
 		},
 	})

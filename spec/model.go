@@ -40,8 +40,8 @@ func modelShape() schema.Block {
 			{Name: "reply_retries", Type: cty.Number, Default: cty.NumberIntVal(2), Min: zero, Max: bound(20)},
 		},
 		Blocks: []schema.NestedBlock{{Type: "price", Max: 1, Block: schema.Block{Attributes: []schema.Attribute{
-			{Name: "input", Type: cty.Number, Required: true, Min: zero, Doc: "US dollars per million tokens."},
-			{Name: "output", Type: cty.Number, Required: true, Min: zero, Doc: "US dollars per million tokens."},
+			{Name: "input", Type: cty.Number, Required: true, Min: zero, Max: bound(1e6), Doc: "US dollars per million tokens."},
+			{Name: "output", Type: cty.Number, Required: true, Min: zero, Max: bound(1e6), Doc: "US dollars per million tokens."},
 		}}}},
 	}
 }
@@ -214,6 +214,7 @@ func (b *blockValue) intInto(name string, to *int) hcl.Diagnostics {
 func (d *decoder) readProvider(b *block, ctx *hcl.EvalContext) (*Provider, hcl.Diagnostics) {
 	v, diags := d.evaluate(b.node, ctx)
 	p := &Provider{Type: ProviderType(b.labels[0]), Name: b.name()}
+	p.Missing, diags = d.missingSecrets(v, diags, ctx)
 	if p.Type == ProviderOffline {
 		seed, _, diag := v.whole("seed")
 		if diag != nil {
@@ -247,6 +248,37 @@ func (d *decoder) readProvider(b *block, ctx *hcl.EvalContext) (*Provider, hcl.D
 		d.openValue("base_url", v)
 	}
 	return p, append(diags, moreDiags...)
+}
+
+// missingSecrets parts the problems of a provider's block: those that its
+// secrets lack variables of the environment, and the rest. Secrets beside a
+// missing one are noted.
+func (d *decoder) missingSecrets(v *blockValue, diags hcl.Diagnostics, ctx *hcl.EvalContext) (missing, rest hcl.Diagnostics) {
+	rest = diags
+	for _, a := range v.shape.Attributes {
+		attr, ok := v.attrs[a.Name]
+		if !a.Sensitive || !ok {
+			continue
+		}
+		var here, others hcl.Diagnostics
+		whole := attr.Expr.Range()
+		for _, diag := range rest {
+			if diag.Subject != nil && diag.Subject.Filename == whole.Filename && whole.ContainsPos(diag.Subject.Start) {
+				here = append(here, diag)
+			} else {
+				others = append(others, diag)
+			}
+		}
+		if len(here) == 0 || slices.ContainsFunc(here, func(diag *hcl.Diagnostic) bool { return !isMissingVariable(diag) }) {
+			continue
+		}
+		missing, rest = append(missing, here...), others
+		lenient := ctx.NewChild()
+		lenient.Functions = d.lenient
+		known, _ := attr.Expr.Value(lenient)
+		d.secrets.add(known)
+	}
+	return tidy(missing), rest
 }
 
 // checkProvider checks the texts in a provider that have a form.

@@ -88,6 +88,16 @@ func tidy(diags hcl.Diagnostics) hcl.Diagnostics {
 	return slices.CompactFunc(diags, func(a, b *hcl.Diagnostic) bool { return compareDiags(a, b) == 0 })
 }
 
+// isMissingVariable says whether env() found no variable.
+func isMissingVariable(d *hcl.Diagnostic) bool {
+	extra, ok := hcl.DiagnosticExtra[hclsyntax.FunctionCallDiagExtra](d)
+	if !ok {
+		return false
+	}
+	var err *callError
+	return errors.As(extra.FunctionCallError(), &err) && err.summary == missingVariable
+}
+
 func compareDiags(a, b *hcl.Diagnostic) int {
 	var ra, rb hcl.Range
 	if a.Subject != nil {

@@ -163,6 +163,9 @@ const (
 // Price is in US dollars per million tokens.
 type Price struct{ Input, Output float64 }
 
+// Cost is what so many tokens cost, in US dollars.
+func (p Price) Cost(input, output float64) float64 { return (input*p.Input + output*p.Output) / 1e6 }
+
 // ProviderType is the first label of a provider block.
 type ProviderType string
 
@@ -185,6 +188,11 @@ type Provider struct {
 	Limits       Limits
 	Timeout      time.Duration // of one attempt
 	Retries      int           // of a call that failed in transport
+
+	// Missing are problems with variables of the environment that APIKey or
+	// Headers need and that are not set. They are no problem of the recipe
+	// until the endpoint is to be called: then nothing may be sent to it.
+	Missing hcl.Diagnostics `json:"-"`
 }
 
 // Limits bound what is asked of an endpoint. Zero is unset: no limit to the

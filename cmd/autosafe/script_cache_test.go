@@ -18,17 +18,7 @@ func cmdFlip(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: flip PATTERN OFFSET")
 	}
-	files, err := filepath.Glob(ts.MkAbs(args[0]))
-	ts.Check(err)
-	var text []byte
-	var file string
-	for _, f := range files {
-		b, err := os.ReadFile(f)
-		ts.Check(err)
-		if len(b) > len(text) {
-			file, text = f, b
-		}
-	}
+	file, text := largest(ts, args[0])
 	at, err := strconv.Atoi(args[1])
 	ts.Check(err)
 	if at >= len(text) {
@@ -36,6 +26,30 @@ func cmdFlip(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	text[at] ^= 0xff
 	ts.Check(os.WriteFile(file, text, 0o666))
+}
+
+// cut PATTERN takes away the second half of the largest file that fits the
+// pattern.
+func cmdCut(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: cut PATTERN")
+	}
+	file, text := largest(ts, args[0])
+	ts.Check(os.Truncate(file, int64(len(text)/2)))
+}
+
+// largest is the largest file that fits the pattern.
+func largest(ts *testscript.TestScript, pattern string) (file string, content []byte) {
+	files, err := filepath.Glob(ts.MkAbs(pattern))
+	ts.Check(err)
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		ts.Check(err)
+		if len(b) > len(content) {
+			file, content = f, b
+		}
+	}
+	return file, content
 }
 
 // nowhere TEXT PATH ... asserts that no file at or below the paths holds the

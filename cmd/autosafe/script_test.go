@@ -71,6 +71,7 @@ func TestScripts(t *testing.T) {
 			"normalise": cmdNormalise,
 			"harmless":  cmdHarmless,
 			"flip":      cmdFlip,
+			"cut":       cmdCut,
 			"nowhere":   cmdNowhere,
 			"plugin":    cmdPlugin,
 		},

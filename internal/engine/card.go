@@ -25,14 +25,14 @@ func install(work, dir string, f *fileRecord) error {
 		return fmt.Errorf("output file: %w", err)
 	}
 	defer in.Close()
+	synced := make(chan error, 1) // the disk works while the file is read
+	go func() { synced <- in.Sync() }()
 	h := sha256.New()
-	if f.Size, err = io.Copy(h, in); err != nil {
+	f.Size, err = io.Copy(h, in)
+	if err = errors.Join(err, <-synced); err != nil {
 		return fmt.Errorf("output file: %w", err)
 	}
 	f.Digest = cache.Digest(h.Sum(nil))
-	if err := in.Sync(); err != nil {
-		return fmt.Errorf("output file: %w", err)
-	}
 	if err := makeDir(filepath.Dir(to)); err != nil {
 		return err
 	}
@@ -71,12 +71,12 @@ func encodeCard(out *spec.OutputBody, offline bool, rec *outputRecord) ([]byte, 
 	return append(b, '\n'), err
 }
 
-func writeCard(dir string, content []byte) error {
-	tmp, err := os.CreateTemp(dir, ".autosafe-")
+// writeCard writes a card in a folder and moves it into place.
+func writeCard(work, dir string, content []byte) error {
+	tmp, err := os.Create(filepath.Join(work, cardName))
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp.Name())
 	_, err = tmp.Write(content)
 	if err = errors.Join(err, tmp.Chmod(0o644), tmp.Sync(), tmp.Close()); err != nil {
 		return err

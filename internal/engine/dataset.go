@@ -153,25 +153,22 @@ func (b *build) inPlace(st *stepState, out *spec.OutputBody, dir string, rec *ou
 	return err == nil && bytes.Equal(have, want)
 }
 
-// write runs an output's component in a folder beside the final one and then
+// write runs an output's component in a folder within the final one and then
 // moves its files into place.
 func (b *build) write(st *stepState, out *spec.OutputBody, dir string) (*outputRecord, error) {
-	if err := makeDir(dir); err != nil {
+	work, err := newWorkDir(dir)
+	if err != nil {
 		return nil, err
 	}
-	work, err := os.MkdirTemp(dir, ".autosafe-")
-	if err != nil {
-		return nil, fmt.Errorf("output folder: %w: choose another one with -out or path", err)
-	}
-	defer os.RemoveAll(work)
-	rec, err := b.runOutput(st, out, work)
+	defer work.remove()
+	rec, err := b.runOutput(st, out, work.files)
 	if err != nil {
 		return nil, err
 	}
 	old, _ := readCard(dir) // without a card nothing there is ours
 	for i := range rec.Files {
 		f := &rec.Files[i]
-		if err := install(work, dir, f); err != nil {
+		if err := install(work.files, dir, f); err != nil {
 			return nil, err
 		}
 	}
@@ -182,7 +179,7 @@ func (b *build) write(st *stepState, out *spec.OutputBody, dir string) (*outputR
 	if err != nil {
 		return nil, err
 	}
-	return rec, writeCard(dir, content)
+	return rec, writeCard(work.path, dir, content)
 }
 
 // runOutput gives every row to an output's component and collects the files

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/autosafe/autosafe/internal/row"
 	"github.com/autosafe/autosafe/spec"
@@ -20,12 +21,12 @@ const (
 	basisUnknown  = "unknown"
 )
 
-// What a call takes where neither history nor the recipe says: from a short
-// judgement to a long conversation with its tools.
+// The most that a call is taken to need where neither history nor the recipe
+// says: a long conversation with its tools.
 const (
-	leastInputTokens, mostInputTokens   = 200, 4000
-	leastOutputTokens, mostOutputTokens = 20, 1000
-	leastSeconds, mostSeconds           = 0.5, 10
+	mostInputTokens  = 4000
+	mostOutputTokens = 1000
+	mostSeconds      = 10
 )
 
 // defaultConcurrency is how many calls a provider without a limit gets.
@@ -33,16 +34,17 @@ const defaultConcurrency = 64
 
 // more is what a step yields beside the rows that are known.
 type more struct {
-	rows    float64 // at most
-	unknown bool    // or any number: nothing is known of an earlier step
+	rows   float64 // at most; infinite where nobody knows
+	unsure bool    // rows that are known may turn out to be left out
 }
 
-// estimate fills in what a step's model calls will take.
-func (p *planner) estimate(st *stepState, sp *StepPlan, c *comparison) error {
+// estimate fills in what a step's model calls will take. shared says that an
+// earlier step may come to tasks of this one.
+func (p *planner) estimate(st *stepState, sp *StepPlan, c *comparison, shared bool) error {
 	var in more
 	for _, s := range st.Inputs {
 		in.rows += p.more[s].rows
-		in.unknown = in.unknown || p.more[s].unknown
+		in.unsure = in.unsure || p.more[s].unsure
 	}
 	sp.Work = Work{Basis: basisExact}.exact()
 	switch {
@@ -51,18 +53,15 @@ func (p *planner) estimate(st *stepState, sp *StepPlan, c *comparison) error {
 	case isSource(st.Step):
 		p.more[st.Step] = p.sourceRows(st, sp, c)
 	case st.Kind == spec.DistillStep:
-		out := in
-		if c.last != nil && c.last.RowsIn > 0 {
-			out.rows *= float64(c.last.Rows) / float64(c.last.RowsIn)
-		}
-		p.more[st.Step] = out
+		p.more[st.Step] = p.distillRows(st, in)
 	default:
-		return p.estimateTasks(st, sp, c, in)
+		return p.estimateTasks(st, sp, c, in, shared)
 	}
 	return nil
 }
 
-// sourceRows guesses how many rows a source gives: as many as last time.
+// sourceRows is how many rows a source gives at most. Only one that is what it
+// was has as many as last time: a file that changed may hold any number.
 func (p *planner) sourceRows(st *stepState, sp *StepPlan, c *comparison) more {
 	if sp.Status == StatusHit { // its twin's
 		for _, other := range p.order {
@@ -71,105 +70,157 @@ func (p *planner) sourceRows(st *stepState, sp *StepPlan, c *comparison) more {
 			}
 		}
 	}
-	limit := float64(p.opts.Limit)
-	switch {
-	case c.last != nil && (c.limit == 0 || c.last.Rows < c.limit): // that was all of them
-		rows := float64(c.last.Rows)
-		if limit > 0 {
-			rows = math.Min(rows, limit)
-		}
-		return more{rows: rows}
-	case limit > 0:
-		return more{rows: limit}
+	rows := math.Inf(1)
+	if c.last != nil && !c.last.Again && !st.refresh && !c.changedBut("limit") &&
+		(c.limit == 0 || c.last.Rows < c.limit) { // that was all of them
+		rows = float64(c.last.Rows)
 	}
-	return more{unknown: true}
+	if p.opts.Limit > 0 {
+		rows = math.Min(rows, float64(p.opts.Limit))
+	}
+	return more{rows: rows}
+}
+
+// distillRows is how many rows pass a chain of operations at most, beside
+// those that pass it as far as the input is known.
+func (p *planner) distillRows(st *stepState, in more) more {
+	if p.inputWhole(st) {
+		return more{}
+	}
+	out, choices, near := in, 0, false
+	for _, op := range st.Distill {
+		if op.Kind != spec.OpFilter {
+			choices++
+		}
+		near = near || op.Kind == spec.OpDedupe && op.Similarity < 1
+	}
+	// What a further row takes the place of may itself have kept others out.
+	if near || choices > 1 {
+		out.rows += float64(st.rowsIn - st.rowsOut)
+	}
+	for _, op := range st.Distill {
+		switch {
+		case op.By != nil:
+		case op.Kind == spec.OpLimit:
+			out.rows = math.Min(out.rows, float64(op.Max))
+		case op.Kind == spec.OpSample:
+			out.rows = math.Min(out.rows, float64(op.N))
+		}
+	}
+	out.unsure = in.unsure || choices > 0
+	return out
 }
 
 // estimateTasks estimates the tasks of a component that works row by row.
-func (p *planner) estimateTasks(st *stepState, sp *StepPlan, c *comparison, in more) error {
+func (p *planner) estimateTasks(st *stepState, sp *StepPlan, c *comparison, in more, shared bool) error {
 	h, err := p.history(st, c)
 	if err != nil {
 		return err
 	}
+	e := estimator{step: st.Step, history: h, changed: sp.Changed, grown: c.grown}
 	w := &sp.Work
 	extra := in.rows * float64(max(1, st.Role.Samples))
 	w.Tasks = Range{Low: float64(sp.RowsMiss), High: float64(sp.RowsMiss) + extra, Exact: sp.Known}
-	unsettled := float64(st.unknown) + extra
-	perTask := 1.0
-	if h != nil {
-		_, perTask = h.rows.mean2()
+	if in.unsure || shared {
+		w.Tasks.Low = 0
 	}
-	p.more[st.Step] = more{rows: math.Ceil(unsettled * perTask), unknown: in.unknown}
+	p.more[st.Step] = more{rows: e.rows(float64(st.unknown) + extra), unsure: in.unsure}
 	if len(st.Role.Models) == 0 {
 		return nil
 	}
-	if w.Tasks.High == 0 && !in.unknown {
+	if w.Tasks.High == 0 {
 		if !sp.Known { // no further row is likely, but one may come
 			w.Basis, w.Unpriced = basisHistory, unpriced(st.Role)
 			w.inexact(false)
 		}
 		return nil
 	}
-	e := estimator{step: st.Step, history: h, fresh: c.fresh(st, sp)}
 	e.work(w)
-	if in.unknown {
+	if !w.Tasks.Bounded() {
 		w.Basis = basisUnknown
 	}
 	w.inexact(sp.Known)
 	return nil
 }
 
-// fresh says whether the calls of the tasks that must run cannot have been
-// made before: only then is there a least number of them.
-func (c *comparison) fresh(st *stepState, sp *StepPlan) bool {
-	if st.refresh || !c.known {
-		return true
-	}
-	if c.same { // the cache lost something, but maybe not the calls
-		return false
-	}
-	return !slices.ContainsFunc(sp.Changed, func(name string) bool {
-		switch name {
-		case inputPart, "samples", "generation", "limit":
-			return false
-		}
-		return true
-	})
-}
-
 // estimator works out what tasks of a step take.
 type estimator struct {
 	step    *spec.Step
 	history *history // nil: none
-	fresh   bool
+	changed []string // parts of the key, since the history was made
+	grown   float64  // bytes by which the settings grew since
 }
 
+// rows is how many rows so many tasks give at most: one each, unless they gave
+// more before. Tasks of a step that was edited may do what few did before.
+func (e *estimator) rows(tasks float64) float64 {
+	if e.history == nil {
+		return tasks
+	}
+	seen := e.history.rows
+	if e.edited("") {
+		return math.Ceil(times(tasks, math.Max(1, seen.max)))
+	}
+	return math.Ceil(seen.unseen(math.Max(1, seen.max), tasks))
+}
+
+// edited says whether a part of the step's own key has changed whose name
+// begins so.
+func (e *estimator) edited(prefix string) bool {
+	return slices.ContainsFunc(e.changed, func(name string) bool {
+		switch name {
+		case inputPart, "samples", "generation", "limit", "column":
+			return false
+		}
+		return strings.HasPrefix(name, prefix)
+	})
+}
+
+// work fills in what the model calls of the tasks will take. There may be none
+// at all: tasks may ask alike, and answers that builds got which were broken
+// off, or had another prompt, serve again.
 func (e *estimator) work(w *Work) {
-	if h := e.history; h != nil && h.calls.n > 0 {
+	most, declared := e.declared()
+	w.Basis, w.Calls = basisUnknown, Range{High: times(w.Tasks.High, most)}
+	switch {
+	case e.history != nil && !(declared && e.longer()):
 		w.Basis = basisHistory
-		w.Calls = h.calls.total(w.Tasks)
-		if least, most, ok := e.declared(); ok {
-			w.Calls.High = math.Min(w.Calls.High, w.Tasks.High*most)
-			w.Calls.Low = math.Min(math.Max(w.Calls.Low, w.Tasks.Low*least), w.Calls.High)
-		}
-	} else {
-		least, most, ok := e.declared()
+		w.Calls.High = e.fromHistory(w.Tasks.High, most, declared)
+	case declared:
 		w.Basis = basisDeclared
-		if !ok {
-			w.Basis = basisUnknown
-		}
-		w.Calls = Range{Low: w.Tasks.Low * least, High: w.Tasks.High * most}
 	}
-	if !e.fresh {
-		w.Calls.Low = 0
-	}
-	w.Calls.Low, w.Calls.High = math.Floor(w.Calls.Low), math.Ceil(w.Calls.High)
+	w.Calls.High = math.Ceil(w.Calls.High)
 	perCall := e.perCall()
 	w.InputTokens = perCall.input.total(w.Calls).rounded()
 	w.OutputTokens = perCall.output.total(w.Calls).rounded()
 	w.CostUSD = perCall.cost.total(w.Calls)
 	w.Unpriced = unpriced(e.step.Role)
 	w.Seconds = e.seconds(w, perCall.seconds)
+}
+
+// fromHistory is how many calls tasks make at most that are like those before.
+// Few of them may do what was not seen: up to twice as much as any did.
+func (e *estimator) fromHistory(tasks, most float64, declared bool) float64 {
+	seen := e.history.calls
+	extreme := 2*seen.max + 1
+	if declared {
+		extreme = math.Min(extreme, most)
+	}
+	high := seen.unseen(extreme, tasks)
+	if e.edited("model.") { // another model may have to be asked more often
+		high = math.Max(high, times(tasks, seen.max))
+	}
+	if declared {
+		high = math.Min(high, times(tasks, most))
+	}
+	return high
+}
+
+// longer says whether the setting changed that bounds a task's calls, so that
+// those of earlier tasks say little.
+func (e *estimator) longer() bool {
+	by := e.step.Role.Component.Calls.Times
+	return by != "" && e.edited("config."+by)
 }
 
 // usage is what one call takes.
@@ -182,6 +233,13 @@ func (e *estimator) perCall() usage {
 		if u.seconds.n == 0 {
 			u.seconds = e.defaults().seconds
 		}
+		// A longer prompt is more to read: a byte is no more than a token.
+		dearest := 0.0
+		for _, m := range e.step.Role.Models {
+			dearest = math.Max(dearest, price(m, e.grown, 0))
+		}
+		u.input.shift(e.grown)
+		u.cost.shift(dearest)
 		return u
 	}
 	return e.defaults()
@@ -192,12 +250,12 @@ func (e *estimator) defaults() usage {
 	var u usage
 	for i, slot := range sortedKeys(e.step.Role.Models) {
 		m := e.step.Role.Models[slot]
-		out := between(leastOutputTokens, mostOutputTokens)
+		out := between(0, mostOutputTokens)
 		if m.MaxTokens > 0 {
-			out = between(math.Min(leastOutputTokens, float64(m.MaxTokens)), float64(m.MaxTokens))
+			out = between(0, float64(m.MaxTokens))
 		}
-		in := between(leastInputTokens, mostInputTokens)
-		cost, secs := between(price(m, in.min, out.min), price(m, in.max, out.max)), between(leastSeconds, mostSeconds)
+		in := between(0, mostInputTokens)
+		cost, secs := between(0, price(m, in.max, out.max)), between(0, mostSeconds)
 		if m.Provider.Type == spec.ProviderOffline {
 			secs = between(0, 0)
 		}
@@ -215,7 +273,7 @@ func price(m *spec.Model, input, output float64) float64 {
 	if m.Price == nil {
 		return 0
 	}
-	return (input*m.Price.Input + output*m.Price.Output) / 1e6
+	return m.Price.Cost(input, output)
 }
 
 // unpriced names the models that cost something, but nobody says what.
@@ -231,18 +289,24 @@ func unpriced(b *spec.RoleBody) []string {
 	return names
 }
 
-// declared are the bounds of the calls that a task takes, as the component
-// declares them; failing that, none or one for each of its models.
-func (e *estimator) declared() (least, most float64, ok bool) {
+// declared is the greatest number of calls that a task takes, as the component
+// declares it; failing that, one for each of its models. Each may be asked
+// again where its reply does not fit.
+func (e *estimator) declared() (most float64, ok bool) {
+	again := 0
+	for _, m := range e.step.Role.Models {
+		again = max(again, m.ReplyRetries)
+	}
+	most = float64(1 + again)
 	calls := e.step.Role.Component.Calls
 	if calls == nil {
-		return 0, float64(len(e.step.Role.Models)), false
+		return most * float64(len(e.step.Role.Models)), false
 	}
-	most = float64(calls.Max)
+	most *= float64(calls.Max)
 	if calls.Times != "" {
 		most *= configNumber(e.step.Role.Config, calls.Times)
 	}
-	return float64(calls.Min), most, true
+	return most, true
 }
 
 // configNumber reads a number of a component's configuration; 1 if unset.
@@ -273,7 +337,7 @@ func (e *estimator) seconds(w *Work, latency stat) Range {
 		low = math.Min(low, atLimits(pr, w.Calls.Low, w.InputTokens.Low+w.OutputTokens.Low, each.Low))
 		high = math.Max(high, atLimits(pr, w.Calls.High, w.InputTokens.High+w.OutputTokens.High, each.High))
 	}
-	if w.Tasks.High > 0 { // the calls of a task follow one another
+	if w.Tasks.High > 0 && w.Calls.Bounded() { // the calls of a task follow one another
 		high = math.Max(high, w.Calls.High/w.Tasks.High*latency.max)
 	}
 	return Range{Low: low / float64(len(providers)), High: high}
@@ -325,6 +389,14 @@ func (p *planner) total() {
 
 func (r *Range) add(o Range) {
 	r.Low, r.High, r.Exact = r.Low+o.Low, r.High+o.High, r.Exact && o.Exact
+}
+
+// times is a product in which nothing of what has no bound is nothing.
+func times(a, b float64) float64 {
+	if a == 0 || b == 0 {
+		return 0
+	}
+	return a * b
 }
 
 func (r Range) rounded() Range { return Range{math.Floor(r.Low), math.Ceil(r.High), r.Exact} }

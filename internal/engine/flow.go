@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/autosafe/autosafe/cache"
@@ -64,7 +65,7 @@ const (
 type segment struct {
 	chunk *chunk
 	all   bool
-	index []uint32 // in order; unused with all
+	index []uint8 // in order; unused with all. A byte will do for chunkRows
 }
 
 // blobStore is where chunks lie: the cache, or the scratch file of a plan.
@@ -207,9 +208,11 @@ func (f *flow) sealed(c *chunk, digest cache.Digest, err error) {
 	c.mu.Lock()
 	c.digest, c.sealed = digest, true
 	c.mu.Unlock()
-	for len(f.recent) > chunksInMemory && f.recent[0].evict() {
-		f.recent = f.recent[1:]
-	}
+	// Also those behind a chunk that is being stored still: that may wait for
+	// the disk while many others are.
+	old := max(0, len(f.recent)-chunksInMemory)
+	left := slices.DeleteFunc(f.recent[:old], (*chunk).evict)
+	f.recent = append(left, f.recent[old:]...)
 }
 
 // pass adds rows that lie in chunks of other flows.
@@ -225,7 +228,7 @@ func (f *flow) pass(items []item) error {
 			f.segments = append(f.segments, &segment{chunk: it.ref.chunk})
 		}
 		last := f.segments[len(f.segments)-1]
-		last.index = append(last.index, it.ref.index)
+		last.index = append(last.index, uint8(it.ref.index))
 	}
 	f.changed.Broadcast()
 	return f.wait()
@@ -286,8 +289,11 @@ func (f *flow) manifest() (cache.Digest, error) {
 	if f.closed != nil {
 		return *f.closed, nil
 	}
-	var b []byte
-	b = binary.AppendUvarint(b, uint64(len(f.segments)))
+	size := binary.MaxVarintLen64
+	for _, s := range f.segments {
+		size += len(s.chunk.digest) + 2*binary.MaxVarintLen64 + 2*len(s.index)
+	}
+	b := binary.AppendUvarint(make([]byte, 0, size), uint64(len(f.segments)))
 	for _, s := range f.segments {
 		b = append(b, s.chunk.digest[:]...)
 		b = binary.AppendUvarint(b, uint64(s.chunk.n))
@@ -303,7 +309,7 @@ func (f *flow) manifest() (cache.Digest, error) {
 	return f.store.PutBlob(b)
 }
 
-func ascending(index []uint32) bool {
+func ascending(index []uint8) bool {
 	for i, v := range index {
 		if int(v) != i {
 			return false
@@ -356,7 +362,11 @@ func openFlow(store blobStore, manifest cache.Digest, rows int64) (*flow, error)
 		selected := d.uvarint()
 		s.all = selected == 0
 		for ; selected > 0 && d.err == nil; selected-- {
-			s.index = append(s.index, uint32(d.uvarint()))
+			at := d.uvarint()
+			if at >= chunkRows {
+				d.err = errMalformed
+			}
+			s.index = append(s.index, uint8(at))
 		}
 		total += int64(s.len())
 		f.segments = append(f.segments, s)

@@ -36,14 +36,15 @@ func (s stat) or(o stat) stat { return between(math.Min(s.min, o.min), math.Max(
 // enough is how many samples say more than the least and the greatest one.
 const enough = 10
 
-// mean2 bounds the mean, by twice its standard error.
-func (s stat) mean2() (low, high float64) {
-	if s.n < enough {
-		return s.min, s.max
-	}
-	mean, sd := s.moments()
-	e := 2 * sd / math.Sqrt(float64(s.n))
-	return math.Max(s.min, mean-e), math.Min(s.max, mean+e)
+// sure is how many standard errors lie to both sides of what is expected.
+const sure = 4
+
+// shift adds to every sample.
+func (s *stat) shift(by float64) {
+	n := float64(s.n)
+	s.sumSq += 2*by*s.sum + n*by*by
+	s.sum += n * by
+	s.min, s.max = s.min+by, s.max+by
 }
 
 func (s stat) moments() (mean, sd float64) {
@@ -52,17 +53,30 @@ func (s stat) moments() (mean, sd float64) {
 	return mean, math.Sqrt(math.Max(0, s.sumSq/n-mean*mean))
 }
 
-// total is the sum of as many as lie in a range: the mean, by twice the
-// standard error that the sum has and by that of the mean itself.
-func (s stat) total(times Range) Range {
-	low, high := s.mean2()
-	r := Range{Low: times.Low * low, High: times.High * high}
-	if s.n >= enough {
-		_, sd := s.moments()
-		r.Low = math.Max(times.Low*s.min, r.Low-2*sd*math.Sqrt(times.Low))
-		r.High = math.Min(times.High*s.max, r.High+2*sd*math.Sqrt(times.High))
+// total is the sum of as many as lie in a range: the mean, by the standard
+// errors that the sum has and that the mean itself has. Of few samples each may
+// be half the least one, or twice the greatest.
+func (s stat) total(n Range) Range {
+	switch {
+	case s.n == 0:
+		return Range{Low: times(n.Low, s.min), High: times(n.High, s.max)}
+	case s.n < enough:
+		return Range{Low: times(n.Low, s.min/2), High: times(n.High, 2*s.max)}
 	}
-	return r
+	mean, sd := s.moments()
+	margin := func(of float64) float64 { return times(sure*sd, math.Sqrt(of+of*of/float64(s.n))) }
+	return Range{Low: math.Max(0, times(n.Low, mean)-margin(n.Low)), High: times(n.High, mean) + margin(n.High)}
+}
+
+// unseen is the most that n may come to, where one alone may come to most.
+// What no sample shows is rarely more than one in a third of them.
+func (s stat) unseen(most, n float64) float64 {
+	expected := s.total(Range{High: n}).High
+	if s.n < enough {
+		expected = times(n, s.max)
+	}
+	rare := math.Min(1, 3/float64(s.n))
+	return math.Min(times(n, math.Max(most, s.max)), expected+times(n, rare*math.Max(0, most-s.min)))
 }
 
 // history is what tasks of a step took when it was last built.

@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -145,21 +147,21 @@ func stepKey(base key.List, input cache.Digest, body *spec.RoleBody) key.List {
 }
 
 // rowKeys derives the keys of a step's rows.
-type rowKeys struct{ prefix key.List }
+type rowKeys struct{ prefix []byte } // the encoded list up to where rows differ
 
 func newRowKeys(base key.List) rowKeys {
 	list := key.New(rowTag)
 	list.AddString("base", cache.Digest(base.Digest()).String())
-	return rowKeys{list}
+	return rowKeys{list.Encode()}
 }
 
 // key is the key of one sample of a row, of which columns holds what the
 // component reads.
 func (k rowKeys) key(columns cache.Digest, sample int) cache.Digest {
-	list := append(key.List{}, k.prefix...)
-	list.AddString("input", columns.String())
-	list.AddInt("sample", int64(sample))
-	return cache.Digest(list.Digest())
+	rest := make(key.List, 0, 2)
+	rest.Add("input", hex.AppendEncode(nil, columns[:]))
+	rest.AddInt("sample", int64(sample))
+	return cache.Sum(rest.AppendParts(slices.Clip(k.prefix)))
 }
 
 // distillBase are the parts of a distill step's key that do not depend on its

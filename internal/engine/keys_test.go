@@ -102,6 +102,7 @@ var notInKey = map[string]string{
 	"Provider.Limits":         "how fast, not what",
 	"Provider.Timeout":        "how patient, not what",
 	"Provider.Retries":        "how patient, not what",
+	"Provider.Missing":        "about secrets",
 	"File.Path":               "where the recipe lies; the content counts",
 }
 

@@ -125,10 +125,11 @@ func (p *planner) planStep(st *stepState) error {
 	p.status(st, &sp, k)
 	// A step before it may come to tasks of this one, which then run there.
 	base := cache.Digest(st.base.Digest())
-	p.open[base] = p.open[base] || !sp.Known
-	sp.Known = sp.Known && !(sp.RowsMiss > 0 && p.open[base])
+	shared := p.open[base]
+	p.open[base] = shared || !sp.Known
+	sp.Known = sp.Known && !(sp.RowsMiss > 0 && shared)
 	sp.Reason = why.text(p, st, &sp)
-	if err := p.estimate(st, &sp, why); err != nil {
+	if err := p.estimate(st, &sp, why, shared); err != nil {
 		return err
 	}
 	p.plan.Steps = append(p.plan.Steps, sp)
@@ -218,7 +219,7 @@ func (p *planner) planDataset(st *stepState) error {
 				return fmt.Errorf("%s: %w", out.Address, err)
 			}
 			k = parts.Digest()
-			if err := p.planOutput(st, out, k, &o); err != nil {
+			if err := p.planOutput(st, out, parts, &o); err != nil {
 				return err
 			}
 		}
@@ -237,13 +238,13 @@ func (p *planner) planDataset(st *stepState) error {
 	return nil
 }
 
-func (p *planner) planOutput(st *stepState, out *spec.OutputBody, k cache.Digest, o *OutputPlan) error {
-	rec, ok, err := getRecord[outputRecord](p.opts.Store, k)
+func (p *planner) planOutput(st *stepState, out *spec.OutputBody, parts key.List, o *OutputPlan) error {
+	rec, ok, err := getRecord[outputRecord](p.opts.Store, cache.Digest(parts.Digest()))
 	switch {
 	case err != nil:
 		return err
 	case !ok:
-		o.Status, o.Reason = StatusNew, "these rows were not written in this form"
+		o.Status, o.Reason = StatusNew, p.outputCause(out, parts)
 	case st.refresh:
 		o.Reason = "asked for with -refresh"
 	case !p.inPlace(st, out, o.Path, rec):
@@ -252,4 +253,29 @@ func (p *planner) planOutput(st *stepState, out *spec.OutputBody, k cache.Digest
 		o.Status, o.Reason = StatusHit, "its files are in place"
 	}
 	return nil
+}
+
+// outputCause says why an output is not the one of the last build.
+func (p *planner) outputCause(out *spec.OutputBody, parts key.List) string {
+	const text = "these rows were not written in this form"
+	if p.opts.Last == nil {
+		return text
+	}
+	last, ok := p.opts.Last(out.Address)
+	if !ok {
+		return text
+	}
+	b, err := p.opts.Store.Blob(last.Key)
+	if err != nil { // without its parts nothing can be compared
+		return text
+	}
+	before, err := key.Decode(b)
+	if err != nil {
+		return text
+	}
+	names := partNames(changedParts(before, parts))
+	if len(names) == 0 {
+		return text
+	}
+	return listed(names) + " changed"
 }

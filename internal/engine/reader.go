@@ -21,7 +21,7 @@ type reader struct {
 type span struct {
 	flow    *flow
 	segment *segment
-	index   []uint32
+	index   []uint8
 	from, n int
 }
 
@@ -116,7 +116,7 @@ func (s span) texts() ([][]byte, error) {
 }
 
 // items gives rows from up to n of a segment.
-func (s *segment) items(store blobStore, index []uint32, from, n int) ([]item, error) {
+func (s *segment) items(store blobStore, index []uint8, from, n int) ([]item, error) {
 	rows, err := s.chunk.load(store)
 	if err != nil {
 		return nil, err
@@ -125,7 +125,7 @@ func (s *segment) items(store blobStore, index []uint32, from, n int) ([]item, e
 	for i := from; i < n; i++ {
 		at := uint32(i)
 		if !s.all {
-			at = index[i]
+			at = uint32(index[i])
 		}
 		if int(at) >= len(rows) {
 			return nil, &damagedError{errMalformed}

@@ -18,7 +18,15 @@ type comparison struct {
 	known bool        // there was a last build of the step
 	same  bool        // under this very key
 	limit int64       // that the source had then
+	parts []string    // of the key, that differ
+	ops   []opChange  // of a distill step
+	grown float64     // bytes by which its settings are longer
 	diff  *taskDiff
+}
+
+// changedBut says whether a part other than one differs, or may.
+func (c *comparison) changedBut(part string) bool {
+	return slices.ContainsFunc(c.parts, func(name string) bool { return name != part })
 }
 
 // compare finds the last build of a step and which parts of its key changed.
@@ -53,8 +61,13 @@ func (p *planner) compare(st *stepState, sp *StepPlan, k cache.Digest) (*compari
 	if !sp.Known {
 		before, now = withoutInput(before), withoutInput(now)
 	}
-	sp.Changed = changedParts(before, now)
-	if sp.Known && !st.hit && c.last != nil && sameRowKeys(before, st.base) {
+	c.ops = changedOps(before, now)
+	for _, op := range c.ops {
+		c.parts = append(c.parts, op.part)
+	}
+	c.parts = append(c.parts, changedParts(withoutOps(before), withoutOps(now))...)
+	sp.Changed, c.grown = c.parts, grown(before, now)
+	if sp.Known && !st.hit && c.last != nil && st.Kind == spec.RoleStep && sameRowKeys(before, st.base) {
 		if c.diff, err = newTaskDiff(p.opts.Store, c.last, before); err != nil {
 			return nil, err
 		}
@@ -85,6 +98,21 @@ func changedParts(before, now key.List) []string {
 	return append(names, sortedKeys(was)...)
 }
 
+// grown is by how many bytes the settings of a list are longer, all together.
+func grown(before, now key.List) float64 {
+	size := map[string]int{}
+	for _, p := range before {
+		size[p.Name] = len(p.Value)
+	}
+	n := 0
+	for _, p := range now {
+		if strings.HasPrefix(p.Name, "config.") {
+			n += max(0, len(p.Value)-size[p.Name])
+		}
+	}
+	return float64(n)
+}
+
 // sameRowKeys says whether equal rows have equal keys under both lists.
 func sameRowKeys(before, base key.List) bool {
 	return len(before) >= len(base) && before[:len(base)].Equal(base)
@@ -104,6 +132,8 @@ func intPart(l key.List, name string) int64 {
 type taskDiff struct {
 	left  map[shortKey]int // rows of the last build that were not met yet
 	fresh int              // rows that it did not have
+	order []shortKey       // rows of the last build from the first that was not met in its place
+	moved bool             // a row was met that was not the next one
 }
 
 // maxDiff bounds the rows that are compared.
@@ -121,7 +151,9 @@ func newTaskDiff(store *cache.Store, last *stepRecord, parts key.List) (*taskDif
 			return nil, nil // what is lost cannot be compared
 		}
 		if n%samples == 0 {
-			d.left[shorten(t.Key)]++
+			short := shorten(t.Key)
+			d.left[short]++
+			d.order = append(d.order, short)
 		}
 		n++
 	}
@@ -134,6 +166,11 @@ func (d *taskDiff) note(k cache.Digest) {
 		return
 	}
 	short := shorten(k)
+	if len(d.order) == 0 || d.order[0] != short {
+		d.moved = true
+	} else {
+		d.order = d.order[1:]
+	}
 	if d.left[short] == 0 {
 		d.fresh++
 		return
@@ -147,6 +184,8 @@ func (d *taskDiff) text() string {
 		gone += n
 	}
 	switch {
+	case d.fresh == 0 && gone == 0 && d.moved:
+		return "its rows come in another order"
 	case d.fresh == 0 && gone == 0:
 		return "nothing that it reads"
 	case gone == 0:
@@ -180,7 +219,7 @@ func (c *comparison) text(p *planner, st *stepState, sp *StepPlan) string {
 		return cause + "; known from an earlier build"
 	case cause == "":
 		return effect
-	case effect == "" || st.Kind == spec.DistillStep && sp.Known && !p.fails(st):
+	case effect == "" || isSource(st.Step) && sp.Status != StatusHit || st.Kind == spec.DistillStep && sp.Known && !p.fails(st):
 		return cause
 	case !sp.Known:
 		return cause + "; " + effect
@@ -205,20 +244,15 @@ func (c *comparison) cause(p *planner, st *stepState, sp *StepPlan) string {
 	case c.same:
 		return "the cache lost its rows"
 	}
-	var names []string
-	input := false
-	for _, name := range sp.Changed {
-		if name == inputPart {
-			input = true
-			continue
-		}
-		names = append(names, partName(st.Step, name))
-	}
+	names := partNames(c.parts)
 	var causes []string
+	for _, op := range c.ops {
+		causes = append(causes, op.text(st.Step))
+	}
 	if len(names) > 0 {
 		causes = append(causes, listed(names)+" changed")
 	}
-	if input {
+	if slices.Contains(c.parts, inputPart) {
 		causes = append(causes, c.inputCause(st))
 	}
 	return strings.Join(causes, ", ")
@@ -263,8 +297,31 @@ func effect(p *planner, st *stepState, sp *StepPlan) string {
 	return fmt.Sprintf("%d of %d rows are not in the cache", sp.RowsMiss, tasks)
 }
 
+// partNames are what people call the parts of a key, but for its input and
+// operations.
+func partNames(parts []string) []string {
+	var names, slots []string
+	for _, part := range parts {
+		slot, isModel := strings.CutPrefix(part, "model.")
+		switch name := partName(part); {
+		case part == inputPart || strings.HasPrefix(part, opPrefix) || slices.Contains(names, name):
+		case isModel && slot != "model":
+			slots = append(slots, slot)
+		default:
+			names = append(names, name)
+		}
+	}
+	switch len(slots) {
+	case 0:
+		return names
+	case 1:
+		return append(names, "the model of slot "+slots[0])
+	}
+	return append(names, "the models of slots "+listed(slots))
+}
+
 // partName is what people call a part of a key.
-func partName(s *spec.Step, name string) string {
+func partName(name string) string {
 	switch name {
 	case "code":
 		return "the component's code"
@@ -274,20 +331,17 @@ func partName(s *spec.Step, name string) string {
 		return "what it reads"
 	case "limit":
 		return "-limit"
+	case "model.model":
+		return "its model"
 	}
 	if attr, ok := strings.CutPrefix(name, "config."); ok {
 		return attr
 	}
 	if attr, ok := strings.CutPrefix(name, "files."); ok {
-		return "what " + attr + " holds"
+		return "the content of " + attr
 	}
-	if op, ok := strings.CutPrefix(name, "op."); ok {
-		number, kind, _ := strings.Cut(op, ".")
-		i, err := strconv.Atoi(number)
-		if err == nil && i < len(s.Distill) && string(s.Distill[i].Kind) == kind {
-			return fmt.Sprintf("%s %q", kind, s.Distill[i].Name)
-		}
-		return fmt.Sprintf("operation %d (%s)", i+1, kind)
+	if strings.HasPrefix(name, "split.") {
+		return "split"
 	}
 	return name
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -69,6 +70,11 @@ func newRowStep(b *build, st *stepState) *rowStep {
 }
 
 func (s *rowStep) run() error {
+	// Beside the step before, which is only starting: the first look-up would
+	// otherwise hold up its rows.
+	if err := s.opts.Store.Refresh(cache.Rows); err != nil {
+		return err
+	}
 	emitted := make(chan error, 1)
 	go func() {
 		err := s.emit()
@@ -140,7 +146,7 @@ func (s *rowStep) dispatch() error {
 // lookedUp is a row with what was found for it ahead, beside other rows.
 type lookedUp struct {
 	row     row.Row
-	columns []byte // that the component reads
+	columns []byte // that the component reads; nil if all samples were found
 	digest  cache.Digest
 	samples []sampleFound
 }
@@ -159,16 +165,21 @@ func (s *rowStep) lookUpRows(rows span) ([]lookedUp, error) {
 	}
 	list := make([]lookedUp, len(items))
 	found := make([]sampleFound, len(items)*s.samples)
+	var columns []byte // of one row after the other
 	for i := range list {
 		l := &list[i]
-		l.row, l.columns = items[i].row, s.reads(items[i].row)
-		l.digest = cache.Sum(l.columns)
+		l.row = items[i].row
+		columns = s.appendReads(columns[:0], l.row)
+		l.digest = cache.Sum(columns)
 		l.samples, found = found[:s.samples], found[s.samples:]
 		for sample := range l.samples {
 			f := &l.samples[sample]
 			f.key = s.keys.key(l.digest, sample)
 			if f.record, err = s.known(f.key); err != nil {
 				return nil, err
+			}
+			if f.record == nil && l.columns == nil {
+				l.columns = bytes.Clone(columns)
 			}
 		}
 	}
@@ -207,12 +218,12 @@ func (s *rowStep) dispatchRows(rows []lookedUp) error {
 	return s.send(batch)
 }
 
-// reads is the part of a row that the component sees.
-func (s *rowStep) reads(r row.Row) []byte {
+// appendReads appends the part of a row that the component sees to b.
+func (s *rowStep) appendReads(b []byte, r row.Row) []byte {
 	if s.st.Role.ReadsAll {
-		return r.Bytes()
+		return r.Append(b)
 	}
-	return r.Project(s.st.Role.Reads).Bytes()
+	return r.Project(s.st.Role.Reads).Append(b)
 }
 
 // dispatchOne answers a task from the cache, with one more of hits, or makes

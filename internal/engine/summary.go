@@ -1,6 +1,9 @@
 package engine
 
 import (
+	"encoding/json"
+	"math"
+
 	"github.com/autosafe/autosafe/cache"
 	"github.com/autosafe/autosafe/internal/key"
 )
@@ -144,11 +147,44 @@ type Work struct {
 	Unpriced []string `json:"unpriced,omitempty"`
 }
 
-// Range is a number that lies between two.
+// Range is a number that lies between two. High is infinite where nobody can
+// say how great it may be; in JSON it is left out then.
 type Range struct {
-	Low   float64 `json:"low"`
-	High  float64 `json:"high"`
-	Exact bool    `json:"exact"` // then Low is High
+	Low   float64
+	High  float64
+	Exact bool // then Low is High
+}
+
+// Bounded says whether there is a greatest number.
+func (r Range) Bounded() bool { return !math.IsInf(r.High, 1) }
+
+// rangeJSON is a range in JSON, which has no infinite numbers.
+type rangeJSON struct {
+	Low   float64  `json:"low"`
+	High  *float64 `json:"high,omitempty"`
+	Exact bool     `json:"exact"`
+}
+
+// MarshalJSON implements json.Marshaler.
+func (r Range) MarshalJSON() ([]byte, error) {
+	out := rangeJSON{Low: r.Low, Exact: r.Exact}
+	if r.Bounded() {
+		out.High = &r.High
+	}
+	return json.Marshal(out)
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (r *Range) UnmarshalJSON(b []byte) error {
+	var in rangeJSON
+	if err := json.Unmarshal(b, &in); err != nil {
+		return err
+	}
+	*r = Range{Low: in.Low, High: math.Inf(1), Exact: in.Exact}
+	if in.High != nil {
+		r.High = *in.High
+	}
+	return nil
 }
 
 // OutputPlan is one output of a plan.

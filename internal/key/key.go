@@ -19,8 +19,8 @@ import (
 // framing changes, and then every key does.
 const format = "autosafe.parts/1\n"
 
-// TagName is the name of the first part of a list made by New.
-const TagName = "tag"
+// tagName is the name of the first part of a list made by New.
+const tagName = "tag"
 
 // Part is one named value of a key.
 type Part struct {
@@ -33,7 +33,7 @@ type List []Part
 
 // New starts a list with its tag, such as "autosafe.call/1". The tag keeps
 // the kinds of key apart; a change of meaning of any part raises its number.
-func New(tag string) List { return List{{TagName, []byte(tag)}} }
+func New(tag string) List { return List{{tagName, []byte(tag)}} }
 
 // Add appends a part. The value is not copied.
 func (l *List) Add(name string, value []byte) { *l = append(*l, Part{name, value}) }
@@ -46,14 +46,6 @@ func (l *List) AddInt(name string, value int64) {
 	l.Add(name, strconv.AppendInt(nil, value, 10))
 }
 
-// Tag is the value of the first part if that is a tag, else "".
-func (l List) Tag() string {
-	if len(l) == 0 || l[0].Name != TagName {
-		return ""
-	}
-	return string(l[0].Value)
-}
-
 // Encode writes the list: a format line, then for each part the length of
 // its name, the name, the length of its value and the value, lengths as
 // unsigned varints. Two lists encode alike only if they are equal.
@@ -62,7 +54,12 @@ func (l List) Encode() []byte {
 	for _, p := range l {
 		size += 2*binary.MaxVarintLen64 + len(p.Name) + len(p.Value)
 	}
-	b := append(make([]byte, 0, size), format...)
+	return l.AppendParts(append(make([]byte, 0, size), format...))
+}
+
+// AppendParts appends the parts as Encode writes them. So a list of which only
+// the end differs from others need not be encoded as a whole each time.
+func (l List) AppendParts(b []byte) []byte {
 	for _, p := range l {
 		b = binary.AppendUvarint(b, uint64(len(p.Name)))
 		b = append(b, p.Name...)

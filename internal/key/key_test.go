@@ -67,18 +67,6 @@ func TestNeighboursDiffer(t *testing.T) {
 	}
 }
 
-func TestTag(t *testing.T) {
-	if got := sample().Tag(); got != "autosafe.call/1" {
-		t.Errorf("tag %q", got)
-	}
-	if got := (List{{"x", nil}}).Tag(); got != "" {
-		t.Errorf("a list with no tag has %q", got)
-	}
-	if got := (List)(nil).Tag(); got != "" {
-		t.Errorf("an empty list has %q", got)
-	}
-}
-
 func TestDecodeRefuses(t *testing.T) {
 	good := string(sample().Encode())
 	bad := map[string]string{

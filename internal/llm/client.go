@@ -219,7 +219,7 @@ func (c *client) lead(ctx context.Context, f *flight, k [sha256.Size]byte, req R
 // begun, or was called off, has not failed.
 func countFailed(err error, tally *Tally) {
 	var e *Error
-	if !errors.As(err, &e) || e.cause != nil || e.Code == CodeOffline || e.Code == CodeStore || e.Code == CodeBudget {
+	if !errors.As(err, &e) || e.cause != nil || slices.Contains([]Code{CodeOffline, CodeStore, CodeBudget, CodeMissingKey}, e.Code) {
 		return
 	}
 	tally.Failed.Add(1)
@@ -248,6 +248,8 @@ func (c *client) fetch(ctx context.Context, k [sha256.Size]byte, req Request, w 
 		return a, keep(string(spec.ProviderOffline), a, 0)
 	case c.opts.Offline:
 		return Answer{}, notCached(req)
+	case len(req.Model.Provider.Missing) > 0:
+		return Answer{}, missingKey(req.Model.Provider)
 	}
 	e, err := c.endpointFor(req.Model.Provider)
 	if err != nil {
@@ -257,6 +259,12 @@ func (c *client) fetch(ctx context.Context, k [sha256.Size]byte, req Request, w 
 		model: req.Model, wire: w, body: body, tally: tally, ready: c.canKeep,
 		keep: func(a Answer, took time.Duration) error { return keep(e.name, a, took) },
 	})
+}
+
+// missingKey is the error of a call for which the environment lacks a secret.
+func missingKey(p *spec.Provider) *Error {
+	return &Error{Code: CodeMissingKey, Fatal: true,
+		Summary: fmt.Sprintf("provider %q cannot be called without its secrets: %s", clip(plain(p.Name), 100), plain(p.Missing[0].Detail))}
 }
 
 // notCached is the error of a call that -offline does not allow.

@@ -117,6 +117,36 @@ func TestStoreIsNotReady(t *testing.T) {
 	r.wantCounts(counts{made: 1, cached: 1})
 }
 
+// elementOf makes what a list is of.
+func elementOf[S ~[]*T, T any](S) *T { return new(T) }
+
+// TestMissingKey: stored answers are given without a key, and no other call
+// is made.
+func TestMissingKey(t *testing.T) {
+	r := newRig(t, llmtest.Options{})
+	r.must(r.request("x"))
+	lacks := func(text string) Request {
+		req := r.request(text)
+		m, p := *req.Model, *req.Model.Provider
+		problem := elementOf(p.Missing)
+		problem.Detail = "THE_KEY is not set."
+		p.APIKey, p.Missing = spec.Secret{}, append(p.Missing, problem)
+		m.Provider = &p
+		req.Model = &m
+		return req
+	}
+	if got := r.must(lacks("x")); !got.Cached {
+		t.Error("a stored answer was not given")
+	}
+	if e := r.mustFail(lacks("y")); e.Code != CodeMissingKey || !e.Fatal || !strings.Contains(e.Summary, "THE_KEY is not set") {
+		t.Errorf("error %+v", e)
+	}
+	r.wantCounts(counts{made: 1, cached: 1})
+	if n := r.server.Calls(); n != 1 {
+		t.Errorf("%d requests", n)
+	}
+}
+
 func TestOneOfEqualCallsIsMade(t *testing.T) {
 	r := newRig(t, llmtest.Options{Latency: 30 * time.Millisecond})
 	var wg sync.WaitGroup

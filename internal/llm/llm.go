@@ -162,4 +162,5 @@ const (
 	CodeBudget       Code = "budget"           // the call could pass Options.BudgetUSD
 	CodeOffline      Code = "not_cached"       // -offline, and the call is not in the cache
 	CodeStore        Code = "cache_failed"     // the answer could not be stored
+	CodeMissingKey   Code = "missing_key"      // the environment lacks a secret of the provider
 )

@@ -175,6 +175,10 @@ var providerFields = map[string]change{
 	"Limits":       {do: func(r *Request) { r.Model.Provider.Limits.Concurrency++ }, why: "does not change the answer"},
 	"Timeout":      {do: func(r *Request) { r.Model.Provider.Timeout++ }, why: "does not change the answer"},
 	"Retries":      {do: func(r *Request) { r.Model.Provider.Retries++ }, why: "does not change the answer"},
+	"Missing": {do: func(r *Request) {
+		p := r.Model.Provider
+		p.Missing = append(p.Missing, elementOf(p.Missing))
+	}, why: "about secrets"},
 }
 
 // Every field is in the key or left out for a reason; a new one fails here

@@ -13,7 +13,7 @@ func CostUSD(m *spec.Model, u Usage) float64 {
 	if m.Price == nil || isFree(m) {
 		return 0
 	}
-	return (float64(u.InputTokens)*m.Price.Input + float64(u.OutputTokens)*m.Price.Output) / 1e6
+	return m.Price.Cost(float64(u.InputTokens), float64(u.OutputTokens))
 }
 
 // Tally counts calls. One belongs to each step; the zero value is ready.

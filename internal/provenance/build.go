@@ -157,7 +157,12 @@ func (b *Build) likeness() cache.Digest {
 	like := *b
 	like.ID, like.Previous, like.Time, like.Seconds = "", "", time.Time{}, 0
 	like.Calls = engine.CallCounts{}
-	like.Options = nil // how it was made says nothing of what
+	like.Options = map[string]string{} // how it was made says nothing of what
+	for _, name := range []string{OptionLimit, OptionTarget} {
+		if value, ok := b.Options[name]; ok {
+			like.Options[name] = value
+		}
+	}
 	like.Steps = slices.Clone(b.Steps)
 	for i := range like.Steps {
 		s := &like.Steps[i]

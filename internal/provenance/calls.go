@@ -8,6 +8,7 @@ import (
 
 	"github.com/autosafe/autosafe/cache"
 	"github.com/autosafe/autosafe/internal/llm"
+	"github.com/autosafe/autosafe/spec"
 )
 
 // prices are those of models, by endpoint and the endpoint's name for them.
@@ -35,7 +36,7 @@ func address(endpoint string) string {
 
 func (p prices) cost(endpoint, model string, usage llm.Usage) (usd float64, priced bool) {
 	price, ok := p[[2]string{address(endpoint), model}]
-	return (float64(usage.InputTokens)*price.Input + float64(usage.OutputTokens)*price.Output) / 1e6, ok
+	return spec.Price(price).Cost(float64(usage.InputTokens), float64(usage.OutputTokens)), ok
 }
 
 // loadCall reads a call that a task made.

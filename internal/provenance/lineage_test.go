@@ -189,3 +189,15 @@ func TestHostileCalls(t *testing.T) {
 		}
 	}
 }
+
+// TestDropsOfOtherRows: a record may say that a step took fewer rows than it
+// did.
+func TestDropsOfOtherRows(t *testing.T) {
+	d := dropped{1 << 3}
+	if got := d.left(200); got != 199 {
+		t.Errorf("row 200 is row %d", got)
+	}
+	if d.has(64) || !d.has(3) {
+		t.Error("other rows are dropped")
+	}
+}

@@ -124,6 +124,17 @@ type Ref struct {
 	Time time.Time `json:"time"`
 }
 
+// The options of a build that say which part of the recipe it was of.
+const (
+	OptionLimit  = "limit"
+	OptionTarget = "target"
+)
+
+// Whole says whether a build was of the whole recipe, and came to its end.
+func (b *Build) Whole() bool {
+	return b.OK && b.Options[OptionLimit] == "" && b.Options[OptionTarget] == ""
+}
+
 // Ref is the build's name.
 func (b *Build) Ref() Ref { return Ref{b.ID, b.Time} }
 
@@ -141,7 +152,11 @@ func (b *Build) Step(address string) (*Step, bool) {
 type NotFoundError struct{ Name string }
 
 func (e *NotFoundError) Error() string {
-	return fmt.Sprintf("there is no build %q: autosafe builds lists them", e.Name)
+	text := fmt.Sprintf("there is no build %q: autosafe builds lists them", e.Name)
+	if isHex(e.Name) && len(e.Name) < minPrefix {
+		text += fmt.Sprintf("; the beginning of an id takes %d digits or more", minPrefix)
+	}
+	return text
 }
 
 // AmbiguousError says that the beginning of an id fits several builds.

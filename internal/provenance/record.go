@@ -149,7 +149,10 @@ func decodeBuild(text []byte) (*Build, bool) {
 	return &b, true
 }
 
-const idDigits = 12
+const (
+	idDigits  = 12
+	minPrefix = 4 // of the beginning of an id that stands for it
+)
 
 func isID(s string) bool { return len(s) == idDigits && isHex(s) }
 
@@ -300,16 +303,49 @@ func (b *Build) finished(address string) bool {
 }
 
 // LastSteps tells what the last build, or the newest before it that finished
-// a step, had under the step's address: Options.Last of the engine.
+// a step, had under the step's address: Options.Last of the engine. Outputs
+// are asked for by theirs.
 func LastSteps(store *cache.Store, last *Build) func(address string) (engine.LastStep, bool) {
 	h := newHistory(store, last)
 	return func(address string) (engine.LastStep, bool) {
+		dataset, _, isOutput := strings.Cut(address, outputSep)
+		for n := 0; isOutput; n++ {
+			b := h.at(n)
+			if last, ok := lastOutput(b, dataset, address); ok || b == nil {
+				return last, ok
+			}
+		}
 		_, s, _ := h.finished(address, 0)
 		if s == nil {
 			return engine.LastStep{}, false
 		}
 		return engine.LastStep{Key: s.Key}, true
 	}
+}
+
+// outputSep stands in the address of an output between its dataset and its
+// format.
+const outputSep = ".output."
+
+// lastOutput finds an output of a build. A format that repeats has a number.
+func lastOutput(b *Build, dataset, address string) (engine.LastStep, bool) {
+	if b == nil {
+		return engine.LastStep{}, false
+	}
+	met := map[string]int{}
+	for _, o := range b.Outputs {
+		if o.Address != dataset {
+			continue
+		}
+		name := dataset + outputSep + o.Format
+		if met[o.Format]++; met[o.Format] > 1 {
+			name += "." + strconv.Itoa(met[o.Format])
+		}
+		if name == address && o.Key != (cache.Digest{}) {
+			return engine.LastStep{Key: o.Key}, true
+		}
+	}
+	return engine.LastStep{}, false
 }
 
 // List gives all builds, newest first. Records that cannot be read are left
@@ -351,7 +387,7 @@ func Find(store *cache.Store, dir, name string) (*Build, error) {
 		}
 		return b, err
 	}
-	if len(name) < 4 || !isHex(name) {
+	if len(name) < minPrefix || !isHex(name) {
 		return nil, &NotFoundError{name}
 	}
 	builds, err := List(store)
@@ -413,6 +449,8 @@ func SetTag(store *cache.Store, name, id string) error {
 		return fmt.Errorf("%q is no name for a build: take letters, digits and . _ / + -, with a letter or a digit first", name)
 	case isLast || isID(name):
 		return fmt.Errorf("%q is no name for a build: it means a build already", name)
+	case len(name) >= minPrefix && isHex(name):
+		return fmt.Errorf("%q is no name for a build: it reads like the beginning of an id; add a letter from g to z, or a sign", name)
 	}
 	if _, ok, err := load(store, id); err != nil {
 		return err

@@ -148,7 +148,7 @@ func TestAmbiguousBeginning(t *testing.T) {
 func TestTags(t *testing.T) {
 	k := newKitchen(t)
 	b := k.build()
-	for _, name := range []string{"", "last", "last~1", b.ID, "a b", "-x", "\x1b[2J", strings.Repeat("x", 200)} {
+	for _, name := range []string{"", "last", "last~1", b.ID, b.ID[:4], "cafe", "a b", "-x", "\x1b[2J", strings.Repeat("x", 200)} {
 		if err := SetTag(k.store, name, b.ID); err == nil {
 			t.Errorf("%q is taken for a tag", name)
 		}
@@ -333,5 +333,28 @@ func TestHistoryEndsOnce(t *testing.T) {
 	}
 	if at := newHistory(k.store, b).at(1); at == nil || at.ID != older.ID {
 		t.Error("it is not found at all")
+	}
+}
+
+// TestLastOutput finds an output of the last build by its address.
+func TestLastOutput(t *testing.T) {
+	out := func(dataset, format string, n byte) Output {
+		return Output{OutputSummary: engine.OutputSummary{Address: dataset, Format: format}, Key: cache.Digest{n}}
+	}
+	last := &Build{Outputs: []Output{
+		out("dataset.a", "rows", 1), out("dataset.b", "rows", 2), out("dataset.a", "trl_dpo", 3), out("dataset.a", "rows", 4), out("dataset.c", "rows", 0),
+	}}
+	for address, want := range map[string]byte{
+		"dataset.a.output.rows": 1, "dataset.a.output.rows.2": 4, "dataset.a.output.trl_dpo": 3, "dataset.b.output.rows": 2,
+		"dataset.a.output.rows.3": 0, "dataset.c.output.rows": 0, "dataset.d.output.rows": 0,
+	} {
+		dataset, _, _ := strings.Cut(address, outputSep)
+		got, ok := lastOutput(last, dataset, address)
+		if ok != (want != 0) || got.Key != (cache.Digest{want}) {
+			t.Errorf("%s: %v, %v", address, got.Key, ok)
+		}
+	}
+	if _, ok := lastOutput(nil, "dataset.a", "dataset.a.output.rows"); ok {
+		t.Error("an output of no build")
 	}
 }

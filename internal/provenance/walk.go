@@ -105,7 +105,9 @@ const maxRows = 1 << 30
 // dropped is a set of positions at which a distill step left rows out.
 type dropped []uint64
 
-func (d dropped) has(pos int64) bool { return d[pos/64]>>(pos%64)&1 == 1 }
+func (d dropped) has(pos int64) bool {
+	return pos < int64(len(d))*64 && d[pos/64]>>(pos%64)&1 == 1
+}
 
 // drops reads what a distill step left out. ops tells which operation left
 // out each of some positions.

@@ -93,13 +93,18 @@ func (w *why) chooseBefore(h *history) {
 		w.Before = &ref
 		return
 	}
+	told := false
 	for m := n + 1; h.at(m) != nil; m++ {
 		nd := stateOf(w.ctx, w.store, h.at(m)).finished(w.Address)
 		switch {
 		case nd == nil:
 			continue
 		case nd.identity() == now:
-			n = m
+			if found.wrote() && !told {
+				w.note("Build %s wrote the same again: an output was missing, changed or in another place.", h.at(n).ID)
+				told = true
+			}
+			n, found = m, nd
 			continue
 		}
 		w.before, w.after = stateSince(w.ctx, h, m), stateSince(w.ctx, h, n)
@@ -121,6 +126,11 @@ func (s *state) finished(address string) *node {
 		return nil
 	}
 	return nd
+}
+
+// wrote says whether an output of a dataset was written.
+func (nd *node) wrote() bool {
+	return slices.ContainsFunc(nd.outputs, func(o *output) bool { return o.status != engine.StatusHit })
 }
 
 // identity is the key of a step; of a dataset the keys of its outputs.

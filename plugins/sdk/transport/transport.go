@@ -52,6 +52,7 @@ func ServerOptions() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(MaxMessage),
 		grpc.MaxSendMsgSize(MaxMessage),
+		grpc.ForceServerCodecV2(newCodec()),
 		grpc.InitialWindowSize(window),
 		grpc.InitialConnWindowSize(4 * window),
 	}
@@ -60,7 +61,7 @@ func ServerOptions() []grpc.ServerOption {
 // DialOptions are for either side's gRPC client.
 func DialOptions() []grpc.DialOption {
 	return []grpc.DialOption{
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(MaxMessage), grpc.MaxCallSendMsgSize(MaxMessage)),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(MaxMessage), grpc.MaxCallSendMsgSize(MaxMessage), grpc.ForceCodecV2(newCodec())),
 		grpc.WithInitialWindowSize(window),
 		grpc.WithInitialConnWindowSize(4 * window),
 		grpc.WithIdleTimeout(0), // a quiet connection is no reason to close it

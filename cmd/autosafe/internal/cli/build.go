@@ -71,10 +71,7 @@ func (a *amount) Set(s string) error {
 
 // usage says what is wrong with the flags; "" if nothing is.
 func (how *buildFlags) usage() string {
-	switch {
-	case how.Limit < 0:
-		return "-limit is a number of rows, 0 or more"
-	case how.offline && len(how.Refresh) > 0:
+	if how.offline && len(how.Refresh) > 0 {
 		return "-refresh asks models anew, and -offline forbids it"
 	}
 	return ""
@@ -167,10 +164,11 @@ func (inv *invocation) build(how buildFlags) int {
 }
 
 // refuse says why a build must not begin: addresses that there are not, a plan
-// that does not hold any more, models that nobody knows the price of.
+// that does not hold any more, models that nobody knows the price of or has
+// the key to.
 func (inv *invocation) refuse(s *session, how *buildFlags) (diags hcl.Diagnostics, why string) {
 	if diags = how.check(s.recipe); diags.HasErrors() {
-		return diags, "an address is not in the recipe"
+		return diags, "the flags do not fit the recipe"
 	}
 	var err error
 	if how.plan != nil {
@@ -183,6 +181,10 @@ func (inv *invocation) refuse(s *session, how *buildFlags) (diags hcl.Diagnostic
 	if err == nil && !diags.HasErrors() && how.budget > 0 && !how.offline {
 		why = "a model has no price"
 		diags, err = inv.unpriced(s, how.buildJob)
+	}
+	if err == nil && !diags.HasErrors() && !how.offline {
+		why = "a key is missing"
+		diags, err = inv.keyless(s, how.buildJob)
 	}
 	if err != nil {
 		return hcl.Diagnostics{problem("Plan failed", err)}, "the recipe cannot be planned"
@@ -209,10 +211,10 @@ func (inv *invocation) record(s *session, how *buildFlags, sum *engine.Summary, 
 func (how *buildFlags) options() map[string]string {
 	options := map[string]string{}
 	if how.Limit > 0 {
-		options["limit"] = strconv.Itoa(how.Limit)
+		options[provenance.OptionLimit] = strconv.Itoa(how.Limit)
 	}
 	if len(how.Targets) > 0 {
-		options["target"] = how.Targets.String()
+		options[provenance.OptionTarget] = how.Targets.String()
 	}
 	if len(how.Refresh) > 0 {
 		options["refresh"] = how.Refresh.String()

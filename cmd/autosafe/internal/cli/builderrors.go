@@ -49,6 +49,9 @@ func tooManyFailures(recipe *spec.Recipe, err error) *hcl.Diagnostic {
 }
 
 func runDiagnostics(recipe *spec.Recipe, e *engine.RunError) hcl.Diagnostics {
+	if diags := keylessError(recipe, e); len(diags) > 0 {
+		return diags
+	}
 	place, body := find(recipe, e.Address)
 	if body != nil && len(e.Diagnostics) > 0 {
 		var diags hcl.Diagnostics

@@ -153,15 +153,19 @@ func (inv *invocation) tag() int {
 	if len(inv.args) > 1 {
 		of = inv.args[1]
 	}
-	return inv.withStore("No such tag", func(store *cache.Store) error {
+	return inv.withStore("No tag set", func(store *cache.Store) error {
 		b, err := findBuild(store, ".", of)
+		if err != nil {
+			return err
+		}
+		tags, err := provenance.Tags(store)
 		if err != nil {
 			return err
 		}
 		if err := provenance.SetTag(store, name, b.ID); err != nil {
 			return err
 		}
-		inv.view.Tagged(name, b.ID)
+		inv.view.Tagged(name, b.ID, tags[name])
 		return nil
 	})
 }
@@ -184,7 +188,7 @@ func (inv *invocation) untag() int {
 		if err := provenance.RemoveTag(store, name); err != nil {
 			return err
 		}
-		inv.view.Tagged(name, "")
+		inv.view.Tagged(name, "", tags[name])
 		return nil
 	})
 }

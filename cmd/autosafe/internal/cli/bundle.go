@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/autosafe/autosafe/cache"
+	"github.com/autosafe/autosafe/cmd/autosafe/internal/view"
 	"github.com/autosafe/autosafe/internal/provenance"
 )
 
@@ -15,8 +16,9 @@ func cacheExportCommand() command {
 		name: "cache export", args: "FILE [DIR]", minArgs: 1, maxArgs: 2, takes: takesCache,
 		short: "write a bundle with which others build offline",
 		long: `Writes to FILE all that the last build of the recipe in DIR (the current folder
-by default) rests on: answers, rows, and the record of the build. Whoever imports
-it builds the same recipe without a key and without a network:
+by default) rests on, of those that came to their end and were of the whole
+recipe: answers, rows, and the record of the build. Whoever imports it builds
+the same recipe without a key and without a network:
 
   autosafe cache import FILE
   autosafe build -offline DIR
@@ -41,6 +43,9 @@ func (inv *invocation) cacheExport(build string, all bool) int {
 		dir = inv.args[1]
 	}
 	return inv.withStore("Export failed", func(store *cache.Store) error {
+		if err := writable(file); err != nil {
+			return err
+		}
 		builds, err := exported(store, dir, build, all)
 		if err != nil {
 			return err
@@ -83,22 +88,22 @@ func exported(store *cache.Store, dir, build string, all bool) ([]provenance.Bui
 	if err != nil {
 		return nil, err
 	}
-	if ok && !b.OK { // it lacks what the one before it may have
+	if ok && !b.Whole() { // it lacks what one before it may have
 		if b, ok, err = lastWhole(store, b.Recipe.Dir); err != nil {
 			return nil, err
 		}
 	}
 	if !ok {
-		return nil, fmt.Errorf("no build of the recipe in %s has come to its end: run autosafe build %s first", dir, dir)
+		return nil, fmt.Errorf("no build of the whole recipe in %s has come to its end: run autosafe build %s first, or name one with -build", dir, dir)
 	}
 	return []provenance.Build{*b}, nil
 }
 
-// lastWhole is the newest build of a recipe that came to its end.
+// lastWhole is the newest build of all of a recipe that came to its end.
 func lastWhole(store *cache.Store, dir string) (*provenance.Build, bool, error) {
 	builds, err := provenance.List(store)
 	for i := range builds {
-		if builds[i].OK && builds[i].Recipe.Dir == dir {
+		if builds[i].Whole() && builds[i].Recipe.Dir == dir {
 			return &builds[i], true, err
 		}
 	}
@@ -128,7 +133,7 @@ func (inv *invocation) cacheImport() int {
 	return inv.withStore("Import failed", func(store *cache.Store) error {
 		f, err := os.Open(inv.args[0])
 		if err != nil {
-			return err
+			return fmt.Errorf("%s cannot be read: %w; give a file that autosafe cache export wrote", view.Quote(inv.args[0]), pathCause(err))
 		}
 		defer f.Close()
 		report, err := store.Import(context.Background(), f)

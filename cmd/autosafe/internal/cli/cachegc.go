@@ -28,7 +28,7 @@ Other processes may use the cache at the same time.`,
 			var how gcFlags
 			flags.IntVar(&how.keep, "keep", 10, "keep what the last `N` builds of each recipe rest on")
 			how.older = age(24 * time.Hour)
-			flags.Var(&how.older, "older-than", "keep everything younger than `TIME`, such as 30m, 24h (as without the flag) or 7d")
+			flags.Var(&how.older, "older-than", "keep everything younger than `TIME`: 30m, 24h (as without the flag), 7d")
 			flags.BoolVar(&how.calls, "calls", false, "remove answers of models too, if no kept build rests on them")
 			flags.BoolVar(&how.dryRun, "dry-run", false, "remove nothing; show what would go")
 			return func(inv *invocation) int { return inv.cacheGC(how) }
@@ -68,6 +68,9 @@ func (inv *invocation) collect(store *cache.Store, how gcFlags) error {
 	if err != nil {
 		return err
 	}
+	if err := notLost(reached); how.calls && err != nil { // the answers that it rests on may be paid for
+		return fmt.Errorf("%w, or leave out -calls: which answers that build rests on cannot be told", err)
+	}
 	inv.tellLost(reached)
 	kinds := []cache.Kind{cache.Steps, cache.Rows, cache.Blobs, cache.Builds}
 	if how.calls {
@@ -80,10 +83,15 @@ func (inv *invocation) collect(store *cache.Store, how gcFlags) error {
 		return err
 	}
 	shown := view.CacheCollection{DryRun: how.dryRun, Builds: len(builds), BuildsKept: len(kept), CallsAsked: how.calls}
+	busy := 0
 	for _, k := range report.Kinds {
+		busy += k.Busy
 		shown.Kinds = append(shown.Kinds, view.CacheCollected{
 			Kind: k.Kind, Removed: k.Dropped, Replaced: k.Dead, Kept: k.Kept, Freed: k.Freed,
 		})
+	}
+	if busy > 0 {
+		inv.view.Notify("Part of the cache is in use", "what other processes write to was left alone; collect again when they are done")
 	}
 	inv.view.CacheCollected(shown)
 	return nil

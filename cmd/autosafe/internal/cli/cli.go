@@ -160,7 +160,7 @@ func (c command) run(args []string, env Env) int {
 		return exitDone
 	}
 	if err != nil {
-		return inv.usageError("%v", err)
+		return inv.usageError("%v%s", err, nearFlag(flags, err))
 	}
 	if !inv.progress.Valid() {
 		return inv.usageError("-progress is auto, tty, plain or none, not %s", view.Quote(string(inv.progress)))
@@ -189,6 +189,20 @@ func (c command) run(args []string, env Env) int {
 		}
 	}
 	return code
+}
+
+// nearFlag says which flag may have been meant by one that there is not.
+func nearFlag(flags *flag.FlagSet, err error) string {
+	given, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -")
+	if !ok {
+		return ""
+	}
+	var known []string
+	flags.VisitAll(func(f *flag.Flag) { known = append(known, f.Name) })
+	if meant := view.DidYouMean(strings.TrimLeft(given, "-"), known); meant != "" {
+		return "." + strings.Replace(meant, `"`, `"-`, 1)
+	}
+	return ""
 }
 
 // parse takes flags before, between and after the other arguments, with one

@@ -70,11 +70,15 @@ func (inv *invocation) getenv(name string) string {
 
 // openCache opens the cache that the flags and the environment name.
 func (inv *invocation) openCache() (*cache.Store, error) {
+	return inv.openCacheWith(cache.Options{Damaged: inv.view.Damaged})
+}
+
+func (inv *invocation) openCacheWith(opts cache.Options) (*cache.Store, error) {
 	dir, err := inv.cachePath()
 	if err != nil {
 		return nil, err
 	}
-	return cache.Open(dir, cache.Options{Damaged: inv.view.Damaged})
+	return cache.Open(dir, opts)
 }
 
 // cachePath is the cache's folder.

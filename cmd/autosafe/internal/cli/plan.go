@@ -39,9 +39,6 @@ With -detailed-exitcode: 0 nothing to do; 1 error; 2 a build would do something.
 }
 
 func (inv *invocation) plan(job buildJob, file string, detailed bool) int {
-	if job.Limit < 0 {
-		return inv.usageError("-limit is a number of rows, 0 or more")
-	}
 	s, ok := inv.open(inv.dir(), needs{cache: true})
 	if !ok {
 		return exitError
@@ -65,7 +62,9 @@ func (inv *invocation) plan(job buildJob, file string, detailed bool) int {
 		err = cerr
 	}
 	if err == nil && file != "" {
-		err = inv.savePlan(file, job, s, plan)
+		if err = writable(file); err == nil {
+			err = inv.savePlan(file, job, s, plan)
+		}
 	}
 	if err != nil {
 		return inv.fail("Plan failed", err)

@@ -35,6 +35,7 @@ type buildJob struct {
 // sensitive variable.
 type planFile struct {
 	Format   string `json:"format"`
+	SHA256   string `json:"sha256"` // of the file, with zeros in this place
 	Autosafe string `json:"autosafe"`
 	Recipe   string `json:"recipe"` // its folder
 	Cache    string `json:"cache,omitempty"`
@@ -48,12 +49,14 @@ type planFile struct {
 	Variables map[string]string `json:"variables,omitempty"`
 	// Files are the digests of the recipe's files.
 	Files map[string]string `json:"files"`
-	Plan  *engine.Plan      `json:"plan"`
+	// Parts are digests of the parts of steps' keys, see partSums.
+	Parts map[string]map[string]string `json:"parts,omitempty"`
+	Plan  *engine.Plan                 `json:"plan"`
 }
 
 // savePlan writes a plan file, whole or not at all.
 func (inv *invocation) savePlan(file string, job buildJob, s *session, plan *engine.Plan) error {
-	p := planFile{Format: planFormat, Autosafe: Version, buildJob: job, Variables: s.recipe.Variables, Files: fileDigests(s.source), Plan: plan}
+	p := planFile{Format: planFormat, SHA256: noSum, Autosafe: Version, buildJob: job, Variables: s.recipe.Variables, Files: fileDigests(s.source), Parts: partSums(plan), Plan: plan}
 	for _, given := range inv.vars {
 		name, _, _ := strings.Cut(given, "=")
 		name = strings.TrimSpace(name)
@@ -77,7 +80,7 @@ func (inv *invocation) savePlan(file string, job buildJob, s *session, plan *eng
 	if err != nil {
 		return err
 	}
-	return writeWhole(file, append(text, '\n'), 0o644)
+	return writeWhole(file, seal(append(text, '\n')), 0o644)
 }
 
 // fileDigests are the digests of a recipe's files by name.
@@ -120,6 +123,9 @@ func readPlan(path string) (*planFile, error) {
 	}
 	if p.Format != planFormat || p.Plan == nil || p.Recipe == "" {
 		return nil, fmt.Errorf("%s was written by autosafe %s in a form that %s does not read: plan again", path, p.Autosafe, Version)
+	}
+	if !sealed(text, p.SHA256) {
+		return nil, fmt.Errorf("%s was changed after autosafe plan wrote it: plan again", view.Quote(path))
 	}
 	return &p, nil
 }
@@ -188,7 +194,7 @@ func (p *planFile) stale(now *engine.Plan, variables, files map[string]string) [
 			changes = append(changes, fmt.Sprintf("variable %s: was %s, is %s", name, orUnset(was, ok), orUnset(is, still)))
 		}
 	}
-	steps := map[string]engine.StepPlan{}
+	parts, steps := partSums(now), map[string]engine.StepPlan{}
 	for _, s := range p.Plan.Steps {
 		steps[s.Address] = s
 	}
@@ -199,6 +205,8 @@ func (p *planFile) stale(now *engine.Plan, variables, files map[string]string) [
 			changes = append(changes, s.Address+": is new")
 		} else if a, b := stepSays(was), stepSays(s); a != b {
 			changes = append(changes, s.Address+": was "+a+"; is "+b)
+		} else {
+			changes = append(changes, stepChanges(was, s, p.Parts[s.Address], parts[s.Address])...)
 		}
 	}
 	for _, s := range p.Plan.Steps {

@@ -2,9 +2,12 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -24,9 +27,19 @@ type selection struct {
 }
 
 func (s *selection) declare(flags *flag.FlagSet) {
-	flags.IntVar(&s.Limit, "limit", 0, "cut every source off after `N` rows; a full build later uses what was made")
+	flags.Func("limit", "cut every source off after `N` rows; a full build later uses what was made", s.setLimit)
 	flags.Var(&s.Targets, "target", "only the step at `ADDRESS` and what it rests on; may be repeated")
-	flags.Var(&s.Refresh, "refresh", "make the rows of the step at `ADDRESS` anew, with new answers of its models; may be repeated")
+	flags.Var(&s.Refresh, "refresh", "make the rows at `ADDRESS` anew, with new answers; may be repeated")
+}
+
+// setLimit reads -limit, of which 0 is none.
+func (s *selection) setLimit(text string) error {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		return errors.New("it is a number of rows, 1 or more")
+	}
+	s.Limit = n
+	return nil
 }
 
 func (s *selection) given() bool {
@@ -64,7 +77,22 @@ func covered(recipe *spec.Recipe, address string) []*spec.Step {
 
 // noSuchStep says that an address is none of those known.
 func noSuchStep(address string, known []string) string {
-	return "There is no step " + view.Quote(address) + " in this recipe." + view.DidYouMean(address, known)
+	return "There is no step " + view.Quote(address) + " in this recipe." + meant(address, known)
+}
+
+// meant guesses which address was meant: one of a for_each block's, one of
+// which the first word was left out, the dataset of an output, or one that is
+// spelt alike.
+func meant(address string, known []string) string {
+	if address == "" {
+		return ""
+	}
+	for _, k := range known {
+		if strings.HasPrefix(k, address+"[") || strings.HasSuffix(k, "."+address) || strings.HasPrefix(address, k+".") {
+			return " Did you mean " + view.Quote(k) + "?"
+		}
+	}
+	return view.DidYouMean(address, known)
 }
 
 // engine is the engine for a session.

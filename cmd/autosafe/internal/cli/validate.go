@@ -1,6 +1,10 @@
 package cli
 
-import "flag"
+import (
+	"flag"
+
+	"github.com/hashicorp/hcl/v2"
+)
 
 func validateCommand() command {
 	return command{
@@ -19,6 +23,12 @@ func (inv *invocation) validate() int {
 	steps := 0
 	if ok {
 		steps = len(s.recipe.Steps)
+		unset := missingSecrets(s.recipe.Models)
+		for _, d := range unset {
+			d.Severity = hcl.DiagWarning
+			d.Detail += " Only a build that asks the model needs it."
+		}
+		inv.report(s.source, unset)
 		ok = inv.closeSession(s)
 	}
 	inv.view.Valid(ok, steps)

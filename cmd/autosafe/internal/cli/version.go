@@ -15,7 +15,8 @@ func versionCommand() command {
 	return command{
 		name:  "version",
 		short: "print the version",
-		long:  "Prints autosafe's version, the plugin protocol it speaks, and the version of Go it was built with.",
+		long: `Prints autosafe's version, the plugin protocol it speaks, and the version of Go
+it was built with.`,
 		setup: func(*flag.FlagSet) func(*invocation) int {
 			return func(inv *invocation) int {
 				inv.view.PrintVersion(transport.Major)

@@ -24,7 +24,7 @@ differ from those made before. Nothing is run and no model is asked.`,
 		setup: func(flags *flag.FlagSet) func(*invocation) int {
 			id := flags.String("row", "", "explain the row with this `ID`, of the step or of its input")
 			var sel selection
-			flags.IntVar(&sel.Limit, "limit", 0, "as in a build that cuts every source off after `N` rows")
+			flags.Func("limit", "as in a build that cuts every source off after `N` rows", sel.setLimit)
 			return func(inv *invocation) int { return inv.why(*id, sel) }
 		},
 	}
@@ -34,9 +34,6 @@ func (inv *invocation) why(id string, sel selection) int {
 	address, dir := inv.args[0], "."
 	if len(inv.args) > 1 {
 		dir = inv.args[1]
-	}
-	if sel.Limit < 0 {
-		return inv.usageError("-limit is a number of rows, 0 or more")
 	}
 	s, ok := inv.open(dir, needs{cache: true})
 	if !ok {

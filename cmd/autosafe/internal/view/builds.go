@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/autosafe/autosafe/internal/provenance"
+	"github.com/autosafe/autosafe/spec"
 )
 
 // BuildLine is a build in a list of builds.
@@ -53,7 +54,7 @@ func (v *View) Builds(list []BuildLine, recorded int) {
 		if len(b.Tags) > 0 {
 			about += "  [" + Clean(strings.Join(b.Tags, ", ")) + "]"
 		}
-		t.add(Clean(b.ID), when(b.Time), buildEnded(&b.Build), number(outputRows(&b.Build)), number(b.Calls.Made), dollars(b.Calls.CostUSD), about)
+		t.add(Clean(b.ID), when(b.Time), buildEnded(&b.Build), number(datasetRows(&b.Build)), number(b.Calls.Made), dollars(b.Calls.CostUSD), about)
 	}
 	var b strings.Builder
 	t.render(&b, v.outWidth())
@@ -76,10 +77,12 @@ func buildEnded(b *provenance.Build) string {
 	return "failed"
 }
 
-// outputRows are the rows that a build wrote, in its largest output.
-func outputRows(b *provenance.Build) (n int64) {
-	for _, o := range b.Outputs {
-		n = max(n, o.Rows)
+// datasetRows are the rows that a build's datasets hold.
+func datasetRows(b *provenance.Build) (n int64) {
+	for _, s := range b.Steps {
+		if s.Kind == string(spec.DatasetStep) {
+			n += s.RowsOut
+		}
 	}
 	return n
 }
@@ -100,17 +103,20 @@ func buildOptions(options map[string]string) string {
 	return strings.Join(parts, " ")
 }
 
-// Tagged says that a tag was set or removed.
-func (v *View) Tagged(name, build string) {
+// Tagged says that a tag was set or removed, and which build had it before.
+func (v *View) Tagged(name, build, before string) {
 	switch {
 	case v.opts.JSON:
 		v.lastLine(struct {
 			Type  string `json:"type"`
 			Name  string `json:"name"`
 			Build string `json:"build,omitempty"`
-		}{"tag", name, build})
+			Was   string `json:"was,omitempty"`
+		}{"tag", name, build, before})
 	case build == "":
-		v.result("The tag " + Clean(name) + " is removed.\n")
+		v.result("The tag " + Clean(name) + " is removed from build " + Clean(before) + ".\n")
+	case before != "" && before != build:
+		v.result(Clean(name) + " is build " + Clean(build) + " now; it was " + Clean(before) + ".\n")
 	default:
 		v.result(Clean(name) + " is build " + Clean(build) + ".\n")
 	}

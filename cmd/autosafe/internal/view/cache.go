@@ -2,7 +2,9 @@ package view
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/autosafe/autosafe/internal/provenance"
 )
@@ -16,10 +18,18 @@ type CacheKind struct {
 	DeadBytes int64  `json:"dead_bytes"` // of records that newer ones have replaced
 }
 
+// CacheLoss is a loss of records that was found and healed before.
+type CacheLoss struct {
+	Kind    string    `json:"kind"`
+	Time    time.Time `json:"time"`
+	Records int64     `json:"records"`
+}
+
 // CacheSizes are the sizes of a cache.
 type CacheSizes struct {
-	Path  string      `json:"path"`
-	Kinds []CacheKind `json:"kinds"`
+	Path   string      `json:"path"`
+	Kinds  []CacheKind `json:"kinds"`
+	Losses []CacheLoss `json:"losses"` // the oldest first, by kind
 }
 
 // CachePath names the cache's folder.
@@ -81,6 +91,7 @@ func (v *View) CacheStats(sizes CacheSizes, usage *provenance.UsageReport) {
 	t.add("all", count(all.Records), bytesOf(all.Bytes), sizeOrNothing(all.DeadBytes), "")
 	t.render(&p.Builder, p.width)
 	p.usage(usage)
+	p.losses(sizes.Losses)
 	v.result(p.String())
 }
 
@@ -140,6 +151,7 @@ type CacheDamage struct {
 	Length   int64  `json:"length"`
 	What     string `json:"what"`
 	Means    string `json:"means"`
+	Lost     int64  `json:"lost"` // records, as far as can be told
 	Harmless bool   `json:"harmless"`
 	Repaired bool   `json:"repaired"`
 }
@@ -149,20 +161,30 @@ type CacheScrub struct {
 	Records int64         `json:"records"`
 	Bytes   int64         `json:"bytes"`
 	Damage  []CacheDamage `json:"damage"`
+	Losses  []CacheLoss   `json:"losses"` // found and healed before
 }
 
-// tally is how many places are damaged still, and lost how many of all lost
-// something.
-func (s *CacheScrub) tally() (left, lost int) {
+// tally is how many places are damaged still, in how many of all something was
+// lost, and how many records that were; where that cannot be told, no more is.
+func (s *CacheScrub) tally() (left, lost int, records string) {
+	sum, least := int64(0), ""
 	for _, d := range s.Damage {
 		if !d.Repaired {
 			left++
 		}
-		if !d.Harmless {
-			lost++
+		if d.Harmless {
+			continue
+		}
+		lost++
+		sum += d.Lost
+		if d.Lost == 0 {
+			least = " at least"
 		}
 	}
-	return left, lost
+	if sum > 0 {
+		records = ":" + least + " " + plural(sum, "record")
+	}
+	return left, lost, records
 }
 
 // damageShown bounds how many places of damage are listed for people.
@@ -170,7 +192,7 @@ const damageShown = 50
 
 // CacheVerified shows what a scrub found.
 func (v *View) CacheVerified(s CacheScrub) {
-	left, lost := s.tally()
+	left, lost, records := s.tally()
 	if v.opts.JSON {
 		v.lastLine(struct {
 			Type string `json:"type"`
@@ -183,6 +205,7 @@ func (v *View) CacheVerified(s CacheScrub) {
 	read := plural(s.Records, "record") + ", " + bytesOf(s.Bytes) + " read"
 	if len(s.Damage) == 0 {
 		p.WriteString("No damage: " + read + ".\n")
+		p.losses(s.Losses)
 		v.result(p.String())
 		return
 	}
@@ -200,14 +223,35 @@ func (v *View) CacheVerified(s CacheScrub) {
 		p.text(4, capitalClean(d.Means)+".")
 		p.WriteString("\n")
 	}
-	p.text(0, fmt.Sprintf("Damage in %s; something is lost in %s. %s.", plural(int64(len(s.Damage)), "place"), lostWords(lost), capitalClean(read)))
+	p.text(0, fmt.Sprintf("Damage in %s; something is lost in %s%s. %s.", plural(int64(len(s.Damage)), "place"), lostWords(lost), records, capitalClean(read)))
 	p.text(0, "Nothing damaged is ever used: the next build makes again what it needs of it.")
 	if left > 0 && left < len(s.Damage) {
 		p.text(0, count(int64(left))+" could not be repaired: another process may be writing there.")
 	} else if left > 0 {
 		p.text(0, "autosafe cache verify -repair takes the damage out.")
 	}
+	p.losses(s.Losses)
 	v.result(p.String())
+}
+
+// lossesShown bounds how many earlier losses are told to people.
+const lossesShown = 5
+
+// losses tells of the latest losses that were healed.
+func (p *page) losses(all []CacheLoss) {
+	if len(all) == 0 {
+		return
+	}
+	latest := slices.SortedStableFunc(slices.Values(all), func(a, b CacheLoss) int { return b.Time.Compare(a.Time) })
+	p.WriteString("\n")
+	for i, l := range latest {
+		if i == lossesShown {
+			p.text(0, "… and "+plural(int64(len(latest)-i), "earlier time")+"; -json lists all.")
+			break
+		}
+		p.text(0, fmt.Sprintf("Lost earlier, as of %s: %s of %s (%s).", l.Time.Local().Format(time.DateOnly), plural(l.Records, "record"), Clean(l.Kind), kindDoc(l.Kind)))
+	}
+	p.text(0, "What can be made again is, when it is needed; autosafe cache import takes records from a bundle.")
 }
 
 func lostWords(n int) string {

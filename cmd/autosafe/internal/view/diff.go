@@ -119,9 +119,9 @@ func (p *page) diffStep(s *provenance.StepDiff) {
 		name string
 		*provenance.Numbers
 		format func(float64) string
-	}{{"yield", s.Yield, share}, {"failed", s.Failed, numeral},
+	}{{"yield", s.Yield, yieldOf(s.Yield)}, {"failed", s.Failed, numeral},
 		{"calls made", s.Made, numeral}, {"cost", s.Cost, cents}} {
-		if n.Numbers != nil && n.Before != n.After {
+		if n.Numbers != nil && n.format(n.Before) != n.format(n.After) {
 			p.signed(6, "changed", n.name+"  "+n.format(n.Before)+" → "+n.format(n.After))
 		}
 	}
@@ -179,7 +179,7 @@ func (p *page) diffFigures(r *provenance.DiffReport) {
 			return
 		}
 		change := ""
-		if before != after {
+		if format(before) != format(after) {
 			change = format(after - before)
 			if after > before {
 				change = "+" + change
@@ -190,7 +190,7 @@ func (p *page) diffFigures(r *provenance.DiffReport) {
 	for _, m := range r.Metrics {
 		format := numeral
 		if strings.Contains(m.Name, "yield") {
-			format = share
+			format = yieldOf(&m.Numbers)
 		}
 		add(m.Name, m.Before, m.After, format)
 	}
@@ -222,6 +222,15 @@ func numeral(f float64) string {
 
 // share writes a part of a whole.
 func share(f float64) string { return strconv.FormatFloat(100*f, 'f', 1, 64) + " %" }
+
+// yieldOf is how two yields are written: as shares, or, where more rows came
+// out than went in, as rows a row.
+func yieldOf(n *provenance.Numbers) func(float64) string {
+	if n == nil || n.Before <= 1 && n.After <= 1 {
+		return share
+	}
+	return func(f float64) string { return strconv.FormatFloat(f, 'f', 2, 64) + " rows a row" }
+}
 
 // cents writes an amount, with a sign if it is below nothing.
 func cents(f float64) string {

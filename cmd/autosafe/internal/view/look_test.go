@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -50,7 +51,7 @@ func somePlan() *engine.Plan {
 			{Address: "threat_source.catalog.pairs", Status: engine.StatusHit, Known: true, Reason: "in the cache", RowsOut: 49, Work: none},
 			{Address: "simulator.trajectory.scenarios", Status: engine.StatusHit, Known: true, RowsIn: 147, RowsHit: 294, RowsOut: 294, Work: none},
 			{Address: "reflector.retry.safe", Status: engine.StatusRun, Known: true, RowsIn: 294, RowsHit: 83, RowsMiss: 211,
-				Reason: "rounds and model.judge changed, its input changed: 211 of 294 rows are not in the cache", Work: work},
+				Reason: "rounds and the model of slot judge changed, its input changed: 211 of 294 rows are not in the cache", Work: work},
 			{Address: "judge.rubric.risk", Status: engine.StatusRun, RowsIn: 12, RowsMiss: 2, Reason: "its input must run first",
 				Work: engine.Work{Tasks: rangeOf(2, 2, false), Calls: rangeOf(2, 2, false), CostUSD: rangeOf(0.02, 0.02, false), Basis: "history"}},
 			{Address: "dataset.agent_safety", Status: engine.StatusRun, Reason: "its input must run first", Work: none},
@@ -63,7 +64,8 @@ func somePlan() *engine.Plan {
 }
 
 func newPlan() *engine.Plan {
-	unknown := engine.Work{Basis: "unknown"}
+	any := rangeOf(0, math.Inf(1), false)
+	unknown := engine.Work{Tasks: any, Calls: any, InputTokens: any, OutputTokens: any, CostUSD: any, Seconds: any, Basis: "unknown"}
 	return &engine.Plan{ID: "y", Total: unknown, Steps: []engine.StepPlan{
 		{Address: "threat_source.catalog.pairs", Status: engine.StatusNew, Known: true, Reason: "no such source is in the cache"},
 		{Address: "simulator.instructions.cases", Status: engine.StatusRun, Reason: "its input must run first", Work: unknown},
@@ -102,7 +104,7 @@ func someWhy() *provenance.WhyReport {
 	a, _ := refs()
 	return &provenance.WhyReport{
 		Address: "reflector.retry.safe", Pending: true, Status: engine.StatusRun, Before: &a,
-		Reason: "prompt, rounds and model.judge changed: none of its rows is in the cache", Parts: someParts(), Same: 17, Input: someRows(),
+		Reason: "prompt, rounds and the model of slot judge changed: none of its rows is in the cache", Parts: someParts(), Same: 17, Input: someRows(),
 		Causes: []provenance.Cause{{Address: "threat_source.jsonl.tickets", Via: []string{"simulator.trajectory.scenarios"}, Parts: someParts()[3:4]}},
 		Notes:  []string{"The step's rows of the last build are no longer in the cache, so that they could not be compared."},
 		Row: &provenance.RowWhy{ID: "t8", Input: "t8", Before: true, After: true, Columns: []provenance.ValueDiff{{Path: "text", Before: `"Delete all backups older than a day"`, After: `"Delete all backups, all that are older than a day"`}},

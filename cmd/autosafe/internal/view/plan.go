@@ -1,7 +1,6 @@
 package view
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -114,24 +113,12 @@ func planTasks(s *engine.StepPlan) string {
 		return number(s.RowsMiss)
 	case s.Work.Tasks.High > 0:
 		return whole(s.Work.Tasks)
-	case boundless(s):
-		return "?"
 	}
 	return atLeast(s.RowsMiss, "+")
 }
 
 // planCalls is how many calls a step will make.
-func planCalls(s *engine.StepPlan) string {
-	if s.Work.Calls.High <= 0 && boundless(s) {
-		return "?"
-	}
-	return whole(s.Work.Calls)
-}
-
-// boundless says whether nothing is known of what a step will take.
-func boundless(s *engine.StepPlan) bool {
-	return !s.Known && s.Work.Basis == "unknown" && s.Work.Tasks.High <= 0
-}
+func planCalls(s *engine.StepPlan) string { return whole(s.Work.Calls) }
 
 // PlanStatus is a status as plans call it.
 func PlanStatus(s engine.Status) string {
@@ -152,8 +139,19 @@ func planTotals(b *strings.Builder, p *engine.Plan, width int) {
 			b.WriteString(strings.Repeat(" ", fieldWidth) + more + "\n")
 		}
 	}
-	if w.Calls.High <= 0 {
-		line("Model calls", cmp.Or(planUnknown(p), "none"))
+	switch {
+	case w.Calls.High <= 0:
+		line("Model calls", "none")
+		return
+	case !w.Calls.Bounded():
+		text := planUnknown(p)
+		if w.Calls.Low > 0 {
+			text = whole(w.Calls) + ", " + text
+		}
+		line("Model calls", text)
+		if len(w.Unpriced) > 0 {
+			line("Cost", "what "+modelNames(w.Unpriced)+" cost: no price is given")
+		}
 		return
 	}
 	line("Model calls", whole(w.Calls)+planBasis(p))
@@ -173,19 +171,12 @@ func planTotals(b *strings.Builder, p *engine.Plan, width int) {
 	if w.Seconds.High > 0 {
 		line("Time", between(w.Seconds, roughTime)+" at the declared limits")
 	}
-	if unknown := planUnknown(p); unknown != "" {
-		line("And more", unknown)
-	}
 }
 
-// planUnknown says what must run before anything can be said of other steps;
-// "" if nothing must.
+// planUnknown says what must run before the calls of other steps can be known.
 func planUnknown(p *engine.Plan) string {
-	i := slices.IndexFunc(p.Steps, func(s engine.StepPlan) bool { return boundless(&s) })
-	if i < 0 {
-		return ""
-	}
-	for _, s := range slices.Backward(p.Steps[:i]) {
+	i := slices.IndexFunc(p.Steps, func(s engine.StepPlan) bool { return !s.Work.Calls.Bounded() })
+	for _, s := range slices.Backward(p.Steps[:max(i, 0)]) {
 		if s.Status != engine.StatusHit {
 			return fmt.Sprintf("not known before %s has run; autosafe build -target %s runs it alone", Clean(s.Address), Clean(s.Address))
 		}

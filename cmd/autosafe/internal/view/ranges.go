@@ -9,8 +9,15 @@ import (
 )
 
 // between writes a range: a number that is known as it is, one that is
-// estimated behind a ~, and two ends with a dash.
+// estimated behind a ~, and two ends with a dash. A number that may be any has
+// a + behind what it is at least, or is a question mark.
 func between(r engine.Range, format func(float64) string) string {
+	switch {
+	case !r.Bounded() && r.Low <= 0:
+		return "?"
+	case !r.Bounded():
+		return format(r.Low) + "+"
+	}
 	low, high := format(r.Low), format(r.High)
 	switch {
 	case r.Exact:

@@ -2,6 +2,7 @@ package view
 
 import (
 	"encoding/json"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -90,8 +91,9 @@ func reports(v *View, text string) {
 	v.Lineage(lineage, false)
 	v.Builds([]BuildLine{*filled[BuildLine](text)}, 2)
 	v.Builds(nil, 0)
-	v.Tagged(text, text)
-	v.Tagged(text, "")
+	v.Tagged(text, text, "")
+	v.Tagged(text, text, text+text)
+	v.Tagged(text, "", text)
 	v.Recorded(text)
 	v.CachePath(text)
 	v.CacheStats(*filled[CacheSizes](text), filled[provenance.UsageReport](text))
@@ -111,6 +113,10 @@ func TestRanges(t *testing.T) {
 		whole(rangeOf(1145.6, 1145.6, false)):           "~1,146",
 		whole(rangeOf(120, 300, false)):                 "120–300",
 		whole(rangeOf(0, 0, true)):                      "",
+		whole(rangeOf(0, math.Inf(1), false)):           "?",
+		whole(rangeOf(12, math.Inf(1), false)):          "12+",
+		money(rangeOf(1.5, math.Inf(1), false)):         "$1.50+",
+		tokens(rangeOf(0, math.Inf(1), false)):          "?",
 		money(rangeOf(0.02, 0.061, false)):              "$0.0200–0.0610",
 		money(rangeOf(1.5, 12, false)):                  "$1.50–12.00",
 		money(rangeOf(1.5, 1.5, true)):                  "$1.50",

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/autosafe/autosafe/internal/engine"
 	"github.com/autosafe/autosafe/internal/provenance"
 )
 
@@ -41,7 +42,7 @@ func (p *page) why(r *provenance.WhyReport) {
 	}
 	for _, o := range r.Outputs {
 		p.WriteString("\n")
-		p.head(Clean(nearPath(o.Path)), PlanStatus(o.Status)+": "+Clean(o.Reason))
+		p.head(Clean(nearPath(o.Path)), outputAbout(&o))
 		p.parts(2, o.Parts)
 	}
 	if r.Row != nil {
@@ -49,6 +50,17 @@ func (p *page) why(r *provenance.WhyReport) {
 		p.whyRow(r.Row, r.Input != nil && r.Input.Unknown != "")
 	}
 	p.notes(r.Notes)
+}
+
+// outputAbout says what a build would do with an output, or did.
+func outputAbout(o *provenance.OutputWhy) string {
+	switch {
+	case o.Reason != "":
+		return PlanStatus(o.Status) + ": " + Clean(o.Reason)
+	case o.Status == engine.StatusHit:
+		return "was in place"
+	}
+	return "was written"
 }
 
 // whyHead says in a sentence what the report is about.

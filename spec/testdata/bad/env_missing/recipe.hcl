@@ -1,5 +1,6 @@
 provider "openai" "main" {
-  api_key = env("OPENAI_API_KEY")
+  base_url = env("OPENAI_BASE_URL")
+  api_key  = env("OPENAI_API_KEY")
 }
 provider "openai" "unused" {
   api_key = env("OTHER_API_KEY")
