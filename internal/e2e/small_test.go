@@ -104,15 +104,6 @@ func numbered(n int) string {
 	return b.String()
 }
 
-// since counts equal requests of a project after the first n.
-func (p *project) since(n int) map[string]int {
-	out := map[string]int{}
-	for _, r := range p.requests()[n:] {
-		out[string(r.Raw)]++
-	}
-	return out
-}
-
 func sum(m map[string]int) (n int) {
 	for _, c := range m {
 		n += c

@@ -150,7 +150,7 @@ func (l *lab) round(rng *rand.Rand) error {
 		l.cloudy = true
 		l.past = l.remembered()
 		if !errors.Is(b.err, engine.ErrTooManyFailures) {
-			return fmt.Errorf("the build ended with %v, want too many failures", b.err)
+			return fmt.Errorf("the build ended with %w, want too many failures", b.err)
 		}
 		return l.checkRest(want)
 	}
@@ -201,8 +201,12 @@ func (l *lab) planAndBuild(cacheDir, out string) (plan *engine.Plan, b *built, e
 		return nil, nil, fmt.Errorf("the plan wrote to the cache: %v before, %v after", before, after)
 	}
 	if l.plans++; l.plans%4 == 0 {
-		if again, err := e.Plan(context.Background()); err != nil || again.ID != plan.ID {
-			return nil, nil, fmt.Errorf("two plans differ: %v", err)
+		again, err := e.Plan(context.Background())
+		if err != nil {
+			return nil, nil, fmt.Errorf("plan again: %w", err)
+		}
+		if again.ID != plan.ID {
+			return nil, nil, errors.New("two plans differ")
 		}
 	}
 	if ran := b.runner.ran(); len(ran) > 0 {

@@ -33,18 +33,17 @@ type step struct {
 	seed        int
 	generation  int
 
-	file      string // list
-	tag       string // list
-	prompt    string // vary, redo, grade: before the column
-	column    string // vary, grade: that the prompt shows
-	model     int    // vary, redo, grade
-	judge     int    // redo
-	rounds    int    // redo
-	samples   int    // vary
-	ops       []op
-	split     *split
-	outputs   []output
-	noColumns bool // plain: writes nothing that it did not read
+	file    string // list
+	tag     string // list
+	prompt  string // vary, redo, grade: before the column
+	column  string // vary, grade: that the prompt shows
+	model   int    // vary, redo, grade
+	judge   int    // redo
+	rounds  int    // redo
+	samples int    // vary
+	ops     []op
+	split   *split
+	outputs []output
 }
 
 // op is an operation of a distill step.
