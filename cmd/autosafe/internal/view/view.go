@@ -282,7 +282,7 @@ func (v *View) PrintVersion(protocols ...int) {
 func DidYouMean(given string, known []string) string {
 	best, distance := "", len(given)/3+2
 	for _, k := range known {
-		if d := levenshtein.Distance(given, k, nil); d < distance {
+		if d := levenshtein.Distance(given, k, nil); d > 0 && d < distance {
 			best, distance = k, d
 		}
 	}
