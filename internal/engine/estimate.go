@@ -152,9 +152,17 @@ type estimator struct {
 }
 
 // rows is how many rows so many tasks give at most: one each, unless they gave
-// more before. Tasks of a step that was edited may do what few did before.
+// more before. Tasks of a step that was edited may do what few did before. Of a
+// foreign component, which may multiply rows as no built-in one does, nothing
+// is known until enough of its tasks have run.
 func (e *estimator) rows(tasks float64) float64 {
-	if e.history == nil {
+	foreign := e.step.Role.Plugin.Name != ""
+	switch {
+	case tasks == 0:
+		return 0
+	case foreign && (e.history == nil || e.history.rows.n < enough):
+		return math.Inf(1)
+	case e.history == nil:
 		return tasks
 	}
 	seen := e.history.rows

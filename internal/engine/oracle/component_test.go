@@ -132,7 +132,7 @@ type components struct{}
 func (components) Component(role schema.Role, label string) (*schema.Component, spec.PluginRef, bool) {
 	for _, c := range described() {
 		if c.Role == role && c.Name == label {
-			return &c, spec.PluginRef{Source: "builtin"}, true
+			return &c, spec.PluginRef{Name: "test", Source: "example.test/test"}, true
 		}
 	}
 	return nil, spec.PluginRef{}, false
