@@ -15,13 +15,11 @@ const maxJSONDepth = 512
 // errInvalidJSON says no more: a decoder's error may quote the row.
 var errInvalidJSON = errors.New("it does not hold valid JSON")
 
-// decodeJSON decodes one value: objects as map[string]any, lists as []any,
+// decodeNeeded decodes one value: objects as map[string]any, lists as []any,
 // integers as int64 or else uint64, and other numbers as float64. It accepts
 // what encoding/json accepts, in a fraction of the time: decoding is most of
 // the cost of a filter. The strings of one value share their memory.
-func decodeJSON(b []byte) (any, error) { return decodeNeeded(b, nil) }
-
-// decodeNeeded is decodeJSON that leaves out fields that are not needed.
+// Fields that are not needed are left out; nil needs all.
 func decodeNeeded(b []byte, n *need) (any, error) {
 	r := jsonReader{b: b, s: string(b)}
 	v, err := r.value(0, n)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -256,7 +257,7 @@ func (e *estimator) perCall() usage {
 // defaults is what a call takes of which nothing is known but its model.
 func (e *estimator) defaults() usage {
 	var u usage
-	for i, slot := range sortedKeys(e.step.Role.Models) {
+	for i, slot := range slices.Sorted(maps.Keys(e.step.Role.Models)) {
 		m := e.step.Role.Models[slot]
 		out := between(0, mostOutputTokens)
 		if m.MaxTokens > 0 {
@@ -287,7 +288,7 @@ func price(m *spec.Model, input, output float64) float64 {
 // unpriced names the models that cost something, but nobody says what.
 func unpriced(b *spec.RoleBody) []string {
 	var names []string
-	for _, slot := range sortedKeys(b.Models) {
+	for _, slot := range slices.Sorted(maps.Keys(b.Models)) {
 		m := b.Models[slot]
 		if m.Price == nil && m.Provider.Type != spec.ProviderOffline && !slices.Contains(names, m.Name) {
 			names = append(names, m.Name)

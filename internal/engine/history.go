@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"math"
 	"slices"
 
@@ -181,7 +182,7 @@ func (p *planner) remember(h *history, body *spec.RoleBody, t TaskTrace) error {
 // asked is none of the step's any more, the dearest of them counts.
 func callCost(body *spec.RoleBody, u CallUsage) float64 {
 	dearest := 0.0
-	for _, slot := range sortedKeys(body.Models) {
+	for _, slot := range slices.Sorted(maps.Keys(body.Models)) {
 		m := body.Models[slot]
 		cost := price(m, float64(u.InputTokens), float64(u.OutputTokens))
 		if m.ID == u.Model {

@@ -4,8 +4,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 
@@ -58,10 +58,10 @@ func bodyParts(tag string, b *spec.RoleBody, digest fileDigest) (key.List, error
 	for _, p := range b.KeyConfig {
 		list.Add("config."+p.Name, p.Value)
 	}
-	for _, slot := range sortedKeys(b.Models) {
+	for _, slot := range slices.Sorted(maps.Keys(b.Models)) {
 		list.Add("model."+slot, modelPart(b.Models[slot]))
 	}
-	for _, attr := range sortedKeys(b.Files) {
+	for _, attr := range slices.Sorted(maps.Keys(b.Files)) {
 		value, err := filesPart(b.Files[attr], digest)
 		if err != nil {
 			return nil, err
@@ -222,13 +222,4 @@ func outputKey(d *spec.DatasetBody, out *spec.OutputBody, offline bool, input ca
 	list.AddString("offline", strconv.FormatBool(offline))
 	list.AddString("input", input.String())
 	return list, nil
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	return keys
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -95,7 +96,7 @@ func changedParts(before, now key.List) []string {
 		}
 		delete(was, p.Name)
 	}
-	return append(names, sortedKeys(was)...)
+	return append(names, slices.Sorted(maps.Keys(was))...)
 }
 
 // grown is by how many bytes the settings of a list are longer, all together.

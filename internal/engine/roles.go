@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/autosafe/autosafe/cache"
 	"github.com/autosafe/autosafe/internal/row"
@@ -102,7 +104,7 @@ func (st *stepState) dropRecords() []countRecord {
 		}
 		return list
 	}
-	for _, reason := range sortedKeys(st.dropped) {
+	for _, reason := range slices.Sorted(maps.Keys(st.dropped)) {
 		list = append(list, countRecord{Reason: reason, N: st.dropped[reason]})
 	}
 	return list
@@ -179,7 +181,7 @@ func withFiles(b *spec.RoleBody) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, attr := range sortedKeys(b.Files) {
+	for _, attr := range slices.Sorted(maps.Keys(b.Files)) {
 		list, err := json.Marshal(b.Files[attr])
 		if err != nil {
 			return nil, err

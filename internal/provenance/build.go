@@ -3,6 +3,7 @@ package provenance
 import (
 	"cmp"
 	"encoding/json"
+	"maps"
 	"path/filepath"
 	"slices"
 	"time"
@@ -66,7 +67,7 @@ func recipeOf(info Info) (Recipe, map[cache.Digest][]byte) {
 			list.AddString("file."+f.Name, d.String())
 		}
 	}
-	for _, name := range sortedKeys(r.Variables) {
+	for _, name := range slices.Sorted(maps.Keys(r.Variables)) {
 		list.AddString("variable."+name, r.Variables[name])
 	}
 	r.Digest = list.Digest()
@@ -190,13 +191,4 @@ func (b *Build) idle() bool {
 		}
 	}
 	return true
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

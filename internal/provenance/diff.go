@@ -102,7 +102,7 @@ func (d *differences) files(store *cache.Store, a, b *Build) {
 			names[name] = true
 		}
 	}
-	for _, name := range sortedKeys(names) {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
 		was, okA := before[name]
 		is, okB := after[name]
 		if okA == okB && was == is {
@@ -141,7 +141,7 @@ func diffNamed(a, b map[string][]byte) []NamedDiff {
 	var list []NamedDiff
 	names := maps.Clone(a)
 	maps.Copy(names, b)
-	for _, name := range sortedKeys(names) {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
 		before, okA := a[name]
 		after, okB := b[name]
 		n := NamedDiff{Name: name, Change: changeOf(okA, okB), Values: diffJSON(before, after)}
@@ -286,7 +286,7 @@ func diffCounts(a, b map[string]int64) []Metric {
 	maps.Copy(names, a)
 	maps.Copy(names, b)
 	var list []Metric
-	for _, name := range sortedKeys(names) {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
 		if n := numbers(a[name], b[name]); n != nil {
 			list = append(list, Metric{name, *n})
 		}
@@ -412,7 +412,7 @@ func (d *differences) metrics(a, b *Build) {
 	before, after := whole(a), whole(b)
 	names := maps.Clone(before)
 	maps.Copy(names, after)
-	for _, name := range sortedKeys(names) {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
 		if n := differing(before[name], after[name]); n != nil {
 			d.Metrics = append(d.Metrics, Metric{name, *n})
 		}

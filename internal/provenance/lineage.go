@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -284,7 +285,7 @@ func eachVerdict(path string, v any, depth int, f func(Verdict)) {
 			f(Verdict{Path: path, Label: label, Outcome: outcome, Reason: reason})
 			return
 		}
-		for _, name := range sortedKeys(x) {
+		for _, name := range slices.Sorted(maps.Keys(x)) {
 			eachVerdict(member(path, name), x[name], depth+1, f)
 		}
 	}

@@ -3,6 +3,7 @@ package provenance
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -241,7 +242,7 @@ func diffFiles(before, after map[string]string) *FilesDiff {
 			*list = append(*list, c)
 		}
 	}
-	for _, name := range sortedKeys(after) {
+	for _, name := range slices.Sorted(maps.Keys(after)) {
 		was, ok := before[name]
 		switch {
 		case !ok:
@@ -250,7 +251,7 @@ func diffFiles(before, after map[string]string) *FilesDiff {
 			note(&d.Changed, &d.ChangedCount, FileChange{name, was, after[name]})
 		}
 	}
-	for _, name := range sortedKeys(before) {
+	for _, name := range slices.Sorted(maps.Keys(before)) {
 		if _, ok := after[name]; !ok {
 			note(&d.Gone, &d.GoneCount, FileChange{Name: name, Before: before[name]})
 		}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -121,7 +123,7 @@ func (d *valueDiffer) object(path string, a, b map[string]any) {
 	for name := range b {
 		names[name] = true
 	}
-	for _, name := range sortedKeys(names) {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
 		d.value(member(path, name), orAbsent(a, name), orAbsent(b, name))
 	}
 }
