@@ -3,15 +3,23 @@ package cache
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
+	"syscall"
 	"time"
 )
 
-// claimsFile is the file whose byte ranges are locked. It stays empty.
-const claimsFile = "claims"
+// claimsFile begins the names of the files whose byte ranges are locked. They
+// stay empty. A lock takes as long as there are locks in its file, and builds
+// that gather a batch hold a claim for each call in it: hence several.
+const (
+	claimsFile  = "claims."
+	claimsFiles = 16
+)
 
 // How often a claim that another process holds is tried again. A call takes
 // seconds, so that a quarter of one is not felt; with many waiting, the pause
@@ -25,17 +33,18 @@ const (
 // claims are the keys that this store holds against other processes.
 type claims struct {
 	path string
+	lock func(f *os.File, at int64) (ok bool, err error) // lockRange
 
 	mu      sync.Mutex
-	f       *os.File
-	idle    bool          // there are no locks here: every claim is given
-	closed  bool          // the store is
-	held    map[int64]int // offset to the number of claims within the process
+	files   [claimsFiles]*os.File // opened when first needed
+	idle    bool                  // there are no locks here: every claim is given
+	closed  bool                  // the store is
+	held    map[int64]int         // offset to the number of claims within the process
 	waiting int
 }
 
 func newClaims(root string, readOnly bool) *claims {
-	return &claims{path: filepath.Join(root, claimsFile), idle: readOnly, held: map[int64]int{}}
+	return &claims{path: filepath.Join(root, claimsFile), lock: lockRange, idle: readOnly, held: map[int64]int{}}
 }
 
 // Claim waits until no other process holds the claim of key, and takes it:
@@ -46,12 +55,27 @@ func newClaims(root string, readOnly bool) *claims {
 //
 // Claims of one key within a process do not exclude each other. A claim saves
 // work and guards nothing: where the file system has no locks, and in a store
-// that is only read, it is given at once. The error is that of ctx, or
-// ErrClosed.
+// that is only read, it is given at once; where the system cannot give the lock
+// just now, after a few tries. The error is that of ctx, or ErrClosed.
 func (s *Store) Claim(ctx context.Context, k Kind, key Digest) (release func(), err error) {
 	c, at := s.claims, claimOffset(k, &key)
-	if given, err := c.take(at); given || err != nil {
-		return c.releaser(at), err
+	failed := 0
+	try := func() (done bool) {
+		var given bool
+		given, err = c.take(at)
+		switch {
+		case given:
+			release = c.releaser(at)
+			return true
+		case errors.As(err, new(*lockError)):
+			failed++
+			release, err = func() {}, nil // in case that was the last try
+			return failed >= lockTries
+		}
+		return err != nil
+	}
+	if try() {
+		return release, err
 	}
 	c.wait(1)
 	defer c.wait(-1)
@@ -64,10 +88,24 @@ func (s *Store) Claim(ctx context.Context, k Kind, key Digest) (release func(), 
 			return nil, ctx.Err()
 		case <-timer.C:
 		}
-		if given, err := c.take(at); given || err != nil {
-			return c.releaser(at), err
+		if try() {
+			return release, err
 		}
 	}
+}
+
+// lockTries is how often a lock is tried that the system cannot give, before
+// the claim is given without one.
+const lockTries = 5
+
+// lockError says that the system could not try a lock: it is short of locks or
+// of files, or a server does not answer. Later it may.
+type lockError struct{ error }
+
+// noLocks says whether an error means that there are no locks here, now or
+// later.
+func noLocks(err error) bool {
+	return errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL)
 }
 
 // claimOffset is the byte whose lock stands for the key.
@@ -104,16 +142,25 @@ func (c *claims) take(at int64) (given bool, err error) {
 		c.held[at]++
 		return true, nil
 	}
-	if c.f == nil {
-		if c.f, err = os.OpenFile(c.path, os.O_RDWR|os.O_CREATE, filePerm); err != nil {
-			c.f, c.idle = nil, true
+	f, n := c.files[at%claimsFiles], at%claimsFiles
+	if f == nil {
+		if f, err = os.OpenFile(c.path+strconv.FormatInt(n, 16), os.O_RDWR|os.O_CREATE, filePerm); err != nil {
+			if isTooManyOpen(err) {
+				return false, &lockError{err}
+			}
+			c.idle = true
 			return true, nil
 		}
+		c.files[n] = f
 	}
-	free, err := lockRange(c.f, at)
-	if err != nil {
+	free, err := c.lock(f, at)
+	switch {
+	case err == nil:
+	case noLocks(err):
 		c.idle = true
 		return true, nil
+	default:
+		return false, &lockError{err}
 	}
 	if free {
 		c.held[at] = 1
@@ -132,8 +179,8 @@ func (c *claims) releaser(at int64) func() {
 			return
 		}
 		delete(c.held, at)
-		if n == 1 && c.f != nil {
-			unlockRange(c.f, at)
+		if f := c.files[at%claimsFiles]; n == 1 && f != nil {
+			unlockRange(f, at)
 		}
 	})
 }
@@ -142,8 +189,11 @@ func (c *claims) releaser(at int64) func() {
 func (c *claims) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.f != nil {
-		_ = c.f.Close()
+	for i, f := range c.files {
+		if f != nil {
+			_ = f.Close()
+		}
+		c.files[i] = nil
 	}
-	c.f, c.closed = nil, true
+	c.closed = true
 }

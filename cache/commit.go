@@ -10,8 +10,9 @@ import (
 
 // batch is a commit that callers wait for.
 type batch struct {
-	done chan struct{}
-	err  error
+	done    chan struct{}
+	err     error
+	callers int
 }
 
 // group lets callers who arrive while one sync is under way share the next.
@@ -29,6 +30,7 @@ func (l *log) durable() error {
 		g.next = &batch{done: make(chan struct{})}
 	}
 	b := g.next
+	b.callers++
 	if !g.running {
 		g.running = true
 		go l.commitBatches()

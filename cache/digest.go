@@ -41,6 +41,7 @@ const (
 	Files                    // absolute path: the memo of FileDigest
 	Describe                 // plugin binary: what the plugin said of itself
 	Builds                   // records of builds, and what names them
+	Batches                  // batches of calls that were sent and are not answered yet
 
 	// Blobs names the blobs where kinds are chosen, as in Collect and Export.
 	// They are stored like records, under their digest, but put and read with
@@ -65,16 +66,19 @@ func (k Kind) String() string {
 		return "describe"
 	case Builds:
 		return "builds"
+	case Batches:
+		return "batches"
 	}
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }
 
 // kinds are all kinds, in the order of reports.
-func kinds() []Kind { return []Kind{Steps, Rows, Calls, Blobs, Files, Describe, Builds} }
+func kinds() []Kind { return []Kind{Steps, Rows, Calls, Blobs, Files, Describe, Builds, Batches} }
 
 // local says whether records of the kind are of this machine: what was found
-// out about its files and its plugins must not come from elsewhere.
-func (k Kind) local() bool { return k == Files || k == Describe }
+// out about its files and its plugins, and what is under way from here, must
+// not come from elsewhere.
+func (k Kind) local() bool { return k == Files || k == Describe || k == Batches }
 
 // lost says that n records of the kind are gone, and what that costs.
 func (k Kind) lost(n int64) string {
@@ -98,6 +102,8 @@ func (k Kind) lost(n int64) string {
 		means = "the plugins will be asked again to describe themselves"
 	case Builds:
 		means = "builds, or names for them, are forgotten"
+	case Batches:
+		means = "batches that are under way may be sent, and paid for, again"
 	}
 	return fmt.Sprintf("%d records are lost: %s", n, means)
 }
@@ -117,6 +123,8 @@ func (k Kind) lostMeans() string {
 		return "the plugin will be asked again to describe itself"
 	case Builds:
 		return "a build, or a name for one, is forgotten"
+	case Batches:
+		return "a batch that is under way may be sent, and paid for, again"
 	}
 	return "what it belongs to will be made again if it is needed"
 }

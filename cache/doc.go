@@ -24,7 +24,7 @@
 //	v1/<kind>/<16 hex digits>.seg   records, only ever appended to
 //	v1/<kind>/<16 hex digits>.idx   where they stand; can be made again
 //	v1/<kind>/losses                what was lost; a line each time
-//	v1/claims                       empty; its bytes are locked, one a key
+//	v1/claims.<digit>               empty; their bytes are locked, one a key
 //	v1/collect                      zeros; locked by who collects
 //
 // A segment is a header of 32 bytes (segment.go) and records (record.go). A

@@ -36,7 +36,7 @@ func TestFormatIsPinned(t *testing.T) {
 	for _, k := range kinds() {
 		names += k.String() + " "
 	}
-	if names != "steps rows calls blobs files describe builds " || Blobs != 0 || Steps != 1 || Describe != 5 || Builds != 6 {
+	if names != "steps rows calls blobs files describe builds batches " || Blobs != 0 || Steps != 1 || Describe != 5 || Builds != 6 || Batches != 7 {
 		t.Errorf("kinds: %s", names)
 	}
 }

@@ -44,7 +44,7 @@ func child(mode, dir string, out io.Writer) error {
 			return err
 		}
 		fmt.Fprintln(out, "held")
-		time.Sleep(time.Hour)
+		time.Sleep(time.Hour) // until killed
 		return s.Close()
 	case "collect": // until killed
 		return childCollect(dir, out)
@@ -124,6 +124,20 @@ func closeStore(t testing.TB, s *Store) {
 	t.Helper()
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// patience is how long a test waits for what must come. It bounds a hang and
+// measures nothing.
+const patience = 3 * time.Minute
+
+// eventually waits for a condition.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for begun := time.Now(); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Since(begun) > patience {
+			t.Fatal(what)
+		}
 	}
 }
 

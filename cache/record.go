@@ -130,8 +130,9 @@ type codec struct {
 func newCodec() *codec {
 	return &codec{
 		encoder: sync.OnceValues(func() (*zstd.Encoder, error) {
-			return zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest),
-				zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true))
+			// Most values are smaller than the window, and each encoder keeps one.
+			return zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false),
+				zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(512<<10))
 		}),
 		decoder: sync.OnceValues(func() (*zstd.Decoder, error) {
 			return zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxValue))

@@ -13,7 +13,7 @@ type Stats struct {
 
 // KindStats are the sizes of one kind.
 type KindStats struct {
-	Kind     string // steps, rows, calls, blobs, files, describe, builds
+	Kind     string // steps, rows, calls, blobs, files, describe, builds, batches
 	Records  int    // keys that have a value
 	Segments int
 	Bytes    int64 // of segments and indexes on disk

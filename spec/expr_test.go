@@ -391,7 +391,7 @@ func TestRunaway(t *testing.T) {
 			if err == nil {
 				t.Error("it ended without an error")
 			}
-			if d := time.Since(start); d > 20*time.Second {
+			if d := time.Since(start); d > patience {
 				t.Errorf("it took %v to end: %v", d, err)
 			}
 		})
@@ -418,7 +418,7 @@ func TestExprLimits(t *testing.T) {
 		if name != "not" && name != "sum" && err == nil {
 			t.Errorf("%s: no error", name)
 		}
-		if d := time.Since(start); d > 10*time.Second {
+		if d := time.Since(start); d > patience {
 			t.Errorf("%s: it took %v", name, d)
 		}
 	}

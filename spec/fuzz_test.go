@@ -48,6 +48,10 @@ func seeds(f *testing.F, ending string) {
 
 const fuzzSize = 8 << 10
 
+// patience is how long something that ends may take on the slowest machine. It
+// bounds a hang and measures nothing.
+const patience = 5 * time.Minute
+
 // fuzzDecode reads a recipe: no panic, no hang, no secret in what is printed.
 func fuzzDecode(t *testing.T, name string, src []byte) {
 	if len(src) > fuzzSize {
@@ -74,7 +78,7 @@ func fuzzDecode(t *testing.T, name string, src []byte) {
 	if strings.Contains(render(t, parsed.Files, diags), key) {
 		t.Error("a secret is printed")
 	}
-	if took := time.Since(begin); took > 20*time.Second {
+	if took := time.Since(begin); took > patience {
 		t.Errorf("it took %s", took)
 	}
 }

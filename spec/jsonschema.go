@@ -63,6 +63,9 @@ func (c schemaChecker) check(v cty.Value, path []pathStep) *hcl.Diagnostic {
 	if diag := c.checkTexts(v, at); diag != nil {
 		return diag
 	}
+	if diag := c.checkPossible(v, at); diag != nil {
+		return diag
+	}
 	properties, ok := member(v, "properties")
 	if ok {
 		if !isObject(properties) {

@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -15,93 +13,50 @@ import (
 	"github.com/autosafe/autosafe/spec/schema"
 )
 
-const (
-	defaultBaseURL = "https://api.openai.com/v1"
-	offlineModel   = "offline-1"
-)
+const offlineModel = "offline-1"
 
 func bound(n float64) *float64 { return &n }
 
 func modelShape() schema.Block {
-	zero := bound(0)
+	zero, one := bound(0), bound(1)
 	return schema.Block{
 		Attributes: []schema.Attribute{
-			{Name: "provider", Kind: kindMeta, Required: true, Doc: "the provider that serves the model, such as provider.openai.main."},
+			{Name: "provider", Kind: kindMeta, Required: true, Doc: "the provider that serves the model, such as provider.openai.main, or a list of them."},
 			{Name: "name", Type: cty.String},
 			{Name: "temperature", Type: cty.Number, Min: zero},
-			{Name: "top_p", Type: cty.Number, Min: zero, Max: bound(1)},
-			{Name: "max_tokens", Type: cty.Number, Min: bound(1)},
+			{Name: "top_p", Type: cty.Number, Min: zero, Max: one},
+			{Name: "max_tokens", Type: cty.Number, Min: one},
 			{Name: "stop", Type: cty.List(cty.String)},
 			{Name: "frequency_penalty", Type: cty.Number, Min: bound(-2), Max: bound(2)},
 			{Name: "presence_penalty", Type: cty.Number, Min: bound(-2), Max: bound(2)},
 			{Name: "reasoning_effort", Type: cty.String},
-			{Name: "structured", Type: cty.String, Default: cty.StringVal(string(StructuredSchema)),
-				OneOf: []string{string(StructuredSchema), string(StructuredObject), string(StructuredText)}},
+			{Name: "structured", Type: cty.String, Default: cty.StringVal(string(StructuredAuto)),
+				OneOf: []string{string(StructuredAuto), string(StructuredSchema), string(StructuredObject), string(StructuredText)}},
+			{Name: "tool_form", Type: cty.String, Default: cty.StringVal(string(ToolsAuto)),
+				OneOf: []string{string(ToolsAuto), string(ToolsNative), string(ToolsJSON)}},
+			{Name: "extra_body", Type: cty.DynamicPseudoType},
 			{Name: "reply_retries", Type: cty.Number, Default: cty.NumberIntVal(2), Min: zero, Max: bound(20)},
+			{Name: "mode", Type: cty.String, Default: cty.StringVal(string(ModeLive)), OneOf: []string{string(ModeLive), string(ModeBatch)}},
 		},
-		Blocks: []schema.NestedBlock{{Type: "price", Max: 1, Block: schema.Block{Attributes: []schema.Attribute{
-			{Name: "input", Type: cty.Number, Required: true, Min: zero, Max: bound(1e6), Doc: "US dollars per million tokens."},
-			{Name: "output", Type: cty.Number, Required: true, Min: zero, Max: bound(1e6), Doc: "US dollars per million tokens."},
-		}}}},
+		Blocks: []schema.NestedBlock{
+			{Type: "price", Max: 1, Block: schema.Block{Attributes: []schema.Attribute{
+				{Name: "input", Type: cty.Number, Required: true, Min: zero, Max: bound(1e6), Doc: "US dollars per million tokens."},
+				{Name: "output", Type: cty.Number, Required: true, Min: zero, Max: bound(1e6), Doc: "US dollars per million tokens."},
+				{Name: "cached_input", Type: cty.Number, Min: zero, Max: bound(1e6), Doc: "US dollars per million tokens."},
+				{Name: "batch_share", Type: cty.Number, Min: zero, Max: one, Default: cty.NumberFloatVal(defaultBatchShare)},
+			}}},
+			{Type: "batch", Max: 1, Block: schema.Block{Attributes: []schema.Attribute{
+				{Name: "max_requests", Type: cty.Number, Min: one, Max: bound(100_000)},
+				{Name: "max_bytes", Type: cty.Number, Min: bound(1024), Max: bound(1 << 30)},
+				{Name: "wait", Type: cty.String},
+			}}},
+		},
 	}
 }
 
-// providerShape gives the shape of a provider block by its type.
-func providerShape(hb *hcl.Block) (schema.Block, hcl.Diagnostics) {
-	one := bound(1)
-	switch ProviderType(hb.Labels[0]) {
-	case ProviderOffline:
-		return schema.Block{Attributes: []schema.Attribute{
-			{Name: "seed", Type: cty.Number, Default: cty.Zero, Min: bound(0)},
-		}}, nil
-	case ProviderOpenAI:
-		return schema.Block{
-			Attributes: []schema.Attribute{
-				{Name: "base_url", Type: cty.String, Default: cty.StringVal(defaultBaseURL)},
-				{Name: "api_key", Type: cty.String, Sensitive: true},
-				{Name: "organization", Type: cty.String},
-				{Name: "headers", Type: cty.Map(cty.String), Sensitive: true},
-				{Name: "timeout", Type: cty.String, Default: cty.StringVal("120s")},
-				{Name: "retries", Type: cty.Number, Default: cty.NumberIntVal(5), Min: bound(0), Max: bound(100)},
-			},
-			Blocks: []schema.NestedBlock{{Type: "limits", Max: 1, Block: schema.Block{Attributes: []schema.Attribute{
-				{Name: "concurrency", Type: cty.Number, Min: one},
-				{Name: "requests_per_minute", Type: cty.Number, Min: one},
-				{Name: "tokens_per_minute", Type: cty.Number, Min: one},
-			}}}},
-		}, nil
-	}
-	types := []string{string(ProviderOffline), string(ProviderOpenAI)}
-	return schema.Block{}, hcl.Diagnostics{problemAt(hb.LabelRanges[0], "Unknown provider type",
-		"There is no provider type %q.%s Use %q for any OpenAI-compatible endpoint, or %q for the built-in stand-in.",
-		hb.Labels[0], suggest(hb.Labels[0], types), ProviderOpenAI, ProviderOffline)}
-}
-
-// Identity is what stands for the endpoint in call keys: the provider's type
-// and the base URL without a trailing slash, or the offline model's version
-// and seed. Never a secret.
-func (p *Provider) Identity() string {
-	if p.Type == ProviderOffline {
-		return fmt.Sprintf("offline/1 seed=%d", p.Seed)
-	}
-	return string(p.Type) + " " + strings.TrimRight(p.BaseURL, "/")
-}
-
-// Format prints the provider without its secrets, whatever the verb.
-func (p Provider) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "provider.%s.%s", p.Type, p.Name)
-}
-
-// MarshalJSON leaves out the values of headers, which are secrets.
-func (p Provider) MarshalJSON() ([]byte, error) {
-	type plain Provider
-	shown := plain(p)
-	shown.Headers = map[string]string{}
-	for name := range p.Headers {
-		shown.Headers[name] = Secret{}.String()
-	}
-	return json.Marshal(shown)
-}
+// defaultBatchShare is the share of the price that a call in a batch costs, at
+// OpenAI and Azure.
+const defaultBatchShare = 0.5
 
 // model evaluates a model block, with its provider, at its first use.
 func (d *decoder) model(b *block) (*Model, hcl.Diagnostics) {
@@ -109,17 +64,21 @@ func (d *decoder) model(b *block) (*Model, hcl.Diagnostics) {
 		return m, nil
 	}
 	ctx := d.modelContext(d.baseContext())
-	m, provider, diags := d.readModel(b, ctx)
+	m, providers, diags := d.readModel(b, ctx)
 	d.models[b.addr] = m
-	if provider == nil {
+	for _, at := range providers {
+		p, moreDiags := d.provider(at.block)
+		diags = append(diags, moreDiags...)
+		diags = append(diags, m.add(p, at.rng)...)
+	}
+	if m.Provider == nil {
 		return m, diags
 	}
-	if m.Provider = d.providers[provider.addr]; m.Provider == nil {
-		p, moreDiags := d.readProvider(provider, d.baseContext())
-		diags = append(diags, moreDiags...)
-		d.providers[provider.addr], m.Provider = p, p
+	diags = append(diags, checkModelName(b, m)...)
+	if m.Price == nil {
+		m.Price = listedPrice(m)
 	}
-	return m, append(diags, checkModelName(b, m)...)
+	return m, diags
 }
 
 func checkModelName(b *block, m *Model) hcl.Diagnostics {
@@ -134,14 +93,49 @@ func checkModelName(b *block, m *Model) hcl.Diagnostics {
 		"The argument \"name\" is required in %s: the endpoint's name for the model, such as \"gpt-4o-mini-2024-07-18\".", b.node.title())}
 }
 
-// readModel evaluates a model block and says which provider it has.
-func (d *decoder) readModel(b *block, ctx *hcl.EvalContext) (*Model, *block, hcl.Diagnostics) {
+// Providers are all the providers that serve the model, one at least.
+func (m *Model) Providers() []*Provider {
+	if len(m.Replicas) > 0 {
+		return m.Replicas
+	}
+	return []*Provider{m.Provider}
+}
+
+// add gives the model another provider. All of them must be one endpoint to
+// the keys: an answer of any is the model's answer.
+func (m *Model) add(p *Provider, rng hcl.Range) hcl.Diagnostics {
+	if m.Provider == nil {
+		m.Provider = p
+		return nil
+	}
+	switch {
+	case p.Type == ProviderOffline || m.Provider.Type == ProviderOffline:
+		return hcl.Diagnostics{problemAt(rng, "Unsuitable providers", "The offline stand-in is another model than any endpoint's, so it cannot stand in a list. Name it alone.")}
+	case slices.Contains(m.Providers(), p):
+		return hcl.Diagnostics{problemAt(rng, "Unsuitable providers", "provider.%s.%s stands in the list already. To have it answer more of the calls, raise its weight.", p.Type, p.Name)}
+	case p.Identity() != m.Provider.Identity() && p.BaseURL != "" && m.Provider.BaseURL != "":
+		return hcl.Diagnostics{problemAt(rng, "Unsuitable providers",
+			"provider.%s.%s is another endpoint than provider.%s.%s: answers are kept under an endpoint's identity, by default its base_url. If they serve the same model, say so in both blocks: identity = %q.",
+			p.Type, p.Name, m.Provider.Type, m.Provider.Name, cmp.Or(m.Provider.ID, m.Name))}
+	}
+	m.Replicas = append(m.Providers(), p)
+	return nil
+}
+
+// providerAt is a provider, and where a model refers to it.
+type providerAt struct {
+	block *block
+	rng   hcl.Range
+}
+
+// readModel evaluates a model block and says which providers it has.
+func (d *decoder) readModel(b *block, ctx *hcl.EvalContext) (*Model, []providerAt, hcl.Diagnostics) {
 	v, diags := d.evaluate(b.node, ctx)
 	m := &Model{
 		Name: b.name(), Range: b.node.head, ID: v.text("name"), ReasoningEffort: v.text("reasoning_effort"),
 		Temperature: v.float("temperature"), TopP: v.float("top_p"),
 		FrequencyPen: v.float("frequency_penalty"), PresencePen: v.float("presence_penalty"),
-		Structured: Structured(v.text("structured")),
+		Structured: Structured(v.text("structured")), ToolForm: ToolForm(v.text("tool_form")), Mode: Mode(v.text("mode")),
 	}
 	if attr := b.node.attrs["name"]; attr != nil && m.ID == "" {
 		if name, ok := v.known("name"); ok && name.Type() == cty.String {
@@ -161,31 +155,140 @@ func (d *decoder) readModel(b *block, ctx *hcl.EvalContext) (*Model, *block, hcl
 		}
 	}
 	for _, nested := range v.nested {
-		if in, out := nested.float("input"), nested.float("output"); in != nil && out != nil {
-			m.Price = &Price{*in, *out}
+		switch nested.typ {
+		case "price":
+			m.Price = nested.price(m.Mode)
+		case "batch":
+			diags = append(diags, nested.batch(&m.Batch)...)
 		}
 	}
-	for _, name := range []string{"name", "reasoning_effort", "stop"} {
+	diags = append(diags, v.extraBody(m)...)
+	for _, name := range []string{"name", "reasoning_effort", "stop", "extra_body"} {
 		d.openValue(name, v)
 	}
-	provider, moreDiags := providerOf(b, ctx)
-	return m, provider, append(diags, moreDiags...)
+	providers, moreDiags := providersOf(b, ctx)
+	return m, providers, append(diags, moreDiags...)
 }
 
-func providerOf(b *block, ctx *hcl.EvalContext) (*block, hcl.Diagnostics) {
-	attr := b.node.attrs["provider"]
-	v, diags := attr.Expr.Value(ctx)
+// price reads a price block; nil if a number in it is in error.
+func (b *blockValue) price(mode Mode) *Price {
+	in, out, share := b.float("input"), b.float("output"), b.float("batch_share")
+	if in == nil || out == nil || share == nil {
+		return nil
+	}
+	p := &Price{Input: *in, Output: *out, CachedInput: b.float("cached_input"), BatchShare: 1}
+	if mode == ModeBatch {
+		p.BatchShare = *share
+	}
+	return p
+}
+
+// batch reads a batch block.
+func (b *blockValue) batch(to *Batch) hcl.Diagnostics {
+	diags := b.intInto("max_requests", &to.MaxRequests)
+	size, ok, diag := b.whole("max_bytes")
+	if diag != nil {
+		diags = append(diags, diag)
+	}
+	if ok {
+		to.MaxBytes = size
+	}
+	return append(diags, b.duration("wait", &to.Wait, 24*time.Hour)...)
+}
+
+// reservedFields are the fields of a request that extra_body cannot set, each
+// with what to do instead.
+func reservedFields() map[string]string {
+	out := map[string]string{
+		"model":                 "Use the argument \"name\".",
+		"max_completion_tokens": "Use the argument \"max_tokens\"; it is sent under the name that the endpoint takes.",
+		"response_format":       "Use the argument \"structured\".",
+		"seed":                  "Use the step's seed.",
+		"messages":              "Each call has its own.",
+		"tools":                 "Each call has its own.",
+		"functions":             "Each call has its own tools.",
+		"stream":                "Answers are not streamed.",
+		"stream_options":        "Answers are not streamed.",
+		"n":                     "Each call has one answer; use the step's samples.",
+	}
+	for _, name := range []string{"temperature", "top_p", "max_tokens", "stop", "frequency_penalty", "presence_penalty", "reasoning_effort"} {
+		out[name] = fmt.Sprintf("Use the argument %q.", name)
+	}
+	return out
+}
+
+// extraBody reads further fields of the request's body.
+func (b *blockValue) extraBody(m *Model) hcl.Diagnostics {
+	v, ok := b.known("extra_body")
+	if !ok {
+		return nil
+	}
+	if ty := v.Type(); !ty.IsObjectType() && !ty.IsMapType() {
+		return hcl.Diagnostics{problemAt(b.expr("extra_body").Range(), "Unsuitable value",
+			"\"extra_body\" takes an object, such as { top_k = 40 }; %s was given.", describe(v))}
+	}
+	var diags hcl.Diagnostics
+	reserved := reservedFields()
+	for name, value := range v.AsValueMap() {
+		at := subExpr(b.expr("extra_body"), []pathStep{{key: name, isKey: true}}).Range()
+		if advice, ok := reserved[name]; ok {
+			diags = append(diags, problemAt(at, "Reserved field", "\"extra_body\" cannot set %q, which autosafe sets itself. %s", name, advice))
+			continue
+		}
+		text, err := canonicalJSON(value)
+		if err != nil || name == "" {
+			diags = append(diags, problemAt(at, "Unsuitable value", "The field %q of \"extra_body\" has no form in JSON.", name))
+			continue
+		}
+		if m.ExtraBody == nil {
+			m.ExtraBody = map[string]json.RawMessage{}
+		}
+		m.ExtraBody[name] = text
+	}
+	return diags
+}
+
+// providersOf are the providers that a model refers to, one or a list.
+func providersOf(b *block, ctx *hcl.EvalContext) ([]providerAt, hcl.Diagnostics) {
+	expr := b.node.attrs["provider"].Expr
+	v, diags := expr.Value(ctx)
 	if diags.HasErrors() {
 		return nil, diags
 	}
 	v, _ = unmark(v)
-	if diag := checkReference("provider", attr.Expr, v, providerRef); diag != nil {
-		return nil, append(diags, diag)
+	ty := v.Type()
+	if !ty.IsTupleType() && !ty.IsListType() && !ty.IsSetType() {
+		at, diag := providerOf(v, expr)
+		if diag != nil {
+			return nil, append(diags, diag)
+		}
+		return at, diags
+	}
+	if !v.IsKnown() {
+		return nil, diags
+	}
+	if v.IsNull() || v.LengthInt() == 0 {
+		return nil, append(diags, problemAt(expr.Range(), "Unsuitable value", "\"provider\" takes a reference to a provider block, such as provider.openai.main, or a list of them; the list is empty."))
+	}
+	var list []providerAt
+	for i, elem := range v.AsValueSlice() {
+		at, diag := providerOf(elem, subExpr(expr, []pathStep{{index: i}}))
+		if diag != nil {
+			diags = append(diags, diag)
+		}
+		list = append(list, at...)
+	}
+	return list, diags
+}
+
+func providerOf(v cty.Value, expr hcl.Expression) ([]providerAt, *hcl.Diagnostic) {
+	if diag := checkReference("provider", expr, v, providerRef); diag != nil {
+		return nil, diag
 	}
 	if r, ok := asReference(v); ok {
-		return r.block, diags
+		return []providerAt{{r.block, expr.Range()}}, nil
 	}
-	return nil, diags
+	return nil, nil
 }
 
 // float reads a number; nil where it is unset.
@@ -208,117 +311,6 @@ func (b *blockValue) intInto(name string, to *int) hcl.Diagnostics {
 		*to = int(n)
 	}
 	return nil
-}
-
-// readProvider evaluates a provider block.
-func (d *decoder) readProvider(b *block, ctx *hcl.EvalContext) (*Provider, hcl.Diagnostics) {
-	v, diags := d.evaluate(b.node, ctx)
-	p := &Provider{Type: ProviderType(b.labels[0]), Name: b.name()}
-	p.Missing, diags = d.missingSecrets(v, diags, ctx)
-	if p.Type == ProviderOffline {
-		seed, _, diag := v.whole("seed")
-		if diag != nil {
-			diags = append(diags, diag)
-		}
-		p.Seed = seed
-		return p, diags
-	}
-	p.APIKey = NewSecret(v.text("api_key"))
-	p.BaseURL = v.text("base_url")
-	p.Organization = v.text("organization")
-	if headers, ok := v.known("headers"); ok {
-		p.Headers = map[string]string{}
-		for name, value := range headers.AsValueMap() {
-			if !value.IsNull() {
-				p.Headers[name] = value.AsString()
-			}
-		}
-	}
-	diags = append(diags, v.intInto("retries", &p.Retries)...)
-	for _, nested := range v.nested {
-		for name, to := range map[string]*int{
-			"concurrency": &p.Limits.Concurrency, "requests_per_minute": &p.Limits.RequestsPerMinute, "tokens_per_minute": &p.Limits.TokensPerMinute,
-		} {
-			diags = append(diags, nested.intInto(name, to)...)
-		}
-	}
-	d.openValue("organization", v)
-	moreDiags := d.checkProvider(p, v)
-	if !moreDiags.HasErrors() {
-		d.openValue("base_url", v)
-	}
-	return p, append(diags, moreDiags...)
-}
-
-// missingSecrets parts the problems of a provider's block: those that its
-// secrets lack variables of the environment, and the rest. Secrets beside a
-// missing one are noted.
-func (d *decoder) missingSecrets(v *blockValue, diags hcl.Diagnostics, ctx *hcl.EvalContext) (missing, rest hcl.Diagnostics) {
-	rest = diags
-	for _, a := range v.shape.Attributes {
-		attr, ok := v.attrs[a.Name]
-		if !a.Sensitive || !ok {
-			continue
-		}
-		var here, others hcl.Diagnostics
-		whole := attr.Expr.Range()
-		for _, diag := range rest {
-			if diag.Subject != nil && diag.Subject.Filename == whole.Filename && whole.ContainsPos(diag.Subject.Start) {
-				here = append(here, diag)
-			} else {
-				others = append(others, diag)
-			}
-		}
-		if len(here) == 0 || slices.ContainsFunc(here, func(diag *hcl.Diagnostic) bool { return !isMissingVariable(diag) }) {
-			continue
-		}
-		missing, rest = append(missing, here...), others
-		lenient := ctx.NewChild()
-		lenient.Functions = d.lenient
-		known, _ := attr.Expr.Value(lenient)
-		d.secrets.add(known)
-	}
-	return tidy(missing), rest
-}
-
-// checkProvider checks the texts in a provider that have a form.
-func (d *decoder) checkProvider(p *Provider, v *blockValue) hcl.Diagnostics {
-	var diags hcl.Diagnostics
-	for name := range p.Headers {
-		if !isHeaderName(name) {
-			diags = append(diags, problemAt(v.expr("headers").Range(), "Invalid header", "%q cannot be the name of an HTTP header.", name))
-		}
-	}
-	if _, ok := v.known("timeout"); ok {
-		timeout, err := time.ParseDuration(v.text("timeout"))
-		if err != nil || timeout <= 0 || timeout > 24*time.Hour {
-			diags = append(diags, problemAt(v.expr("timeout").Range(), "Invalid duration", "\"timeout\" takes a duration above zero and up to 24h, such as \"120s\" or \"5m\"."))
-		}
-		p.Timeout = timeout
-	}
-	if _, ok := v.known("base_url"); !ok {
-		return diags
-	}
-	rng := v.expr("base_url").Range()
-	u, err := url.Parse(p.BaseURL)
-	switch {
-	case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "":
-		diags = append(diags, problemAt(rng, "Invalid URL", "\"base_url\" takes the address under which the endpoint's API stands, such as \"http://127.0.0.1:8080/v1\"."))
-	case u.User != nil:
-		if password, ok := u.User.Password(); ok {
-			d.secrets.add(cty.StringVal(password))
-		}
-		diags = append(diags, problemAt(rng, "Invalid URL", "\"base_url\" must not hold a user name or password: it stands in keys. Use api_key or headers."))
-	case u.RawQuery != "" || u.Fragment != "":
-		diags = append(diags, problemAt(rng, "Invalid URL", "\"base_url\" must not hold a query or a fragment: paths such as /chat/completions are added to its end."))
-	}
-	return diags
-}
-
-func isHeaderName(name string) bool {
-	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
-		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`()<>@,;:\"/[]?={}`, r)
-	})
 }
 
 // checkUnused looks at the models and providers that no enabled step uses.

@@ -13,6 +13,7 @@
 package spec
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"time"
@@ -135,6 +136,9 @@ type RowMapping struct {
 type Model struct {
 	Name     string // label; in no key
 	Provider *Provider
+	// Replicas are all the providers that serve the model, Provider first;
+	// nil where there is one. They share one identity.
+	Replicas []*Provider
 	Range    hcl.Range `json:"-"` // of the block's head
 
 	ID              string // the endpoint's name for the model
@@ -146,8 +150,39 @@ type Model struct {
 	PresencePen     *float64
 	ReasoningEffort string
 	Structured      Structured
-	ReplyRetries    int // how often an unfit reply is asked for again
+	ToolForm        ToolForm
+	ExtraBody       map[string]json.RawMessage // further fields of the request's body
+	ReplyRetries    int                        // how often an unfit reply is asked for again
+	Mode            Mode
+	Batch           Batch // of ModeBatch
 	Price           *Price
+}
+
+// ToolForm is how a model is given tools.
+type ToolForm string
+
+// The ways to have a model call tools.
+const (
+	ToolsAuto   ToolForm = "auto"   // native, or JSON where the endpoint refuses that
+	ToolsNative ToolForm = "native" // the tools field of the request
+	ToolsJSON   ToolForm = "json"   // the tools stand in the prompt; the reply is a JSON object
+)
+
+// Mode is how calls reach an endpoint. It is in no key: a live answer and one
+// from a batch are the same answer.
+type Mode string
+
+// The modes.
+const (
+	ModeLive  Mode = "live"  // each call by itself, at once
+	ModeBatch Mode = "batch" // gathered into OpenAI batches
+)
+
+// Batch bounds the batches of a model. Zero is unset.
+type Batch struct {
+	MaxRequests int           // of one batch
+	MaxBytes    int64         // of one batch's file
+	Wait        time.Duration // for more requests, before a batch is sent
 }
 
 // Structured is how a model is made to answer in JSON.
@@ -155,16 +190,22 @@ type Structured string
 
 // The ways to get JSON out of a model.
 const (
+	StructuredAuto   Structured = "auto"        // the first of the following that the endpoint takes
 	StructuredSchema Structured = "json_schema" // response_format: json_schema
 	StructuredObject Structured = "json_object" // JSON mode; the schema goes in the prompt
 	StructuredText   Structured = "text"        // the schema goes in the prompt; JSON is looked for in the text
 )
 
 // Price is in US dollars per million tokens.
-type Price struct{ Input, Output float64 }
-
-// Cost is what so many tokens cost, in US dollars.
-func (p Price) Cost(input, output float64) float64 { return (input*p.Input + output*p.Output) / 1e6 }
+type Price struct {
+	Input, Output float64
+	CachedInput   *float64 // of input that the endpoint had seen before; nil: as Input
+	// BatchShare is the share of the price that a call in a batch costs.
+	BatchShare float64
+	// Listed is the date of the price list that this is from; empty if the
+	// recipe says it.
+	Listed string
+}
 
 // ProviderType is the first label of a provider block.
 type ProviderType string
@@ -172,6 +213,7 @@ type ProviderType string
 // The providers.
 const (
 	ProviderOpenAI  ProviderType = "openai"  // any OpenAI-compatible endpoint
+	ProviderAzure   ProviderType = "azure"   // Azure OpenAI: models are deployments
 	ProviderOffline ProviderType = "offline" // the built-in stand-in; no network
 )
 
@@ -181,13 +223,21 @@ type Provider struct {
 	Name string // label; in no key
 
 	BaseURL      string
+	ID           string // stands for the endpoint in keys in place of BaseURL, if set
 	APIKey       Secret
 	Organization string
+	Project      string
+	APIVersion   string            // azure only
 	Headers      map[string]string // values are secrets
+	Query        map[string]string // added to each request's URL; values are secrets
+	Proxy        Secret            // URL, "direct", or empty: as the environment says
+	CA           []byte            // PEM certificates to trust beside the system's
 	Seed         int64             // offline only: varies its answers
+	Weight       int               // share of a model's calls among its replicas; 0 is 1
 	Limits       Limits
 	Timeout      time.Duration // of one attempt
 	Retries      int           // of a call that failed in transport
+	Outage       time.Duration // how long an endpoint that has answered before is waited for
 
 	// Missing are problems with variables of the environment that APIKey or
 	// Headers need and that are not set. They are no problem of the recipe
@@ -198,9 +248,11 @@ type Provider struct {
 // Limits bound what is asked of an endpoint. Zero is unset: no limit to the
 // rates, and the client's own to concurrency.
 type Limits struct {
-	Concurrency       int
-	RequestsPerMinute int
-	TokensPerMinute   int
+	Concurrency           int
+	RequestsPerMinute     int
+	TokensPerMinute       int // in and out together
+	InputTokensPerMinute  int
+	OutputTokensPerMinute int
 }
 
 // Secret is a string that must not be printed, logged or stored. Formatting

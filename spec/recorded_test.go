@@ -23,6 +23,8 @@ variable "plain" { default = "kind words" }
 provider "openai" "main" {
   base_url = "http://127.0.0.1:1/v1"
   api_key  = trimspace(file("key.txt"))
+  proxy    = "http://user:tok-of-proxy@proxy.example:3128"
+  query    = { api-version = "preview-1", code = "tok-of-query" }
   headers  = { X-Short = var.short, Authorization = "Bearer ${var.token} ${local.half}" }
 }
 provider "openai" "idle" {
@@ -77,7 +79,7 @@ locals {
 			t.Errorf("%q is kept", secret)
 		}
 	}
-	for _, plain := range []string{"Be kind. none", `"none-such"`, "api_key = \"(sensitive)\"", "http://127.0.0.1:1/v1"} {
+	for _, plain := range []string{"Be kind. none", `"none-such"`, "api_key = \"(sensitive)\"", "http://127.0.0.1:1/v1", "preview-1"} {
 		if !strings.Contains(all.String(), plain) {
 			t.Errorf("%q is not kept in\n%s", plain, all.String())
 		}

@@ -202,7 +202,7 @@ simulator "instructions" "i" {
   model = model.m
 }
 `, Options{})
-	want := `[{"Name":"m","Provider":{"Type":"openai","Name":"main","BaseURL":"http://127.0.0.1:8080/v1/","APIKey":"(sensitive)","Organization":"org","Headers":{},"Seed":0,"Limits":{"Concurrency":4,"RequestsPerMinute":0,"TokensPerMinute":0},"Timeout":90000000000,"Retries":0},"ID":"x","Temperature":0,"TopP":0.9,"MaxTokens":512,"Stop":["END"],"FrequencyPen":-0.5,"PresencePen":0.5,"ReasoningEffort":"low","Structured":"text","ReplyRetries":0,"Price":{"Input":1,"Output":2.5}}]`
+	want := `[{"Name":"m","Provider":{"Type":"openai","Name":"main","BaseURL":"http://127.0.0.1:8080/v1/","ID":"","APIKey":"(sensitive)","Organization":"org","Project":"","APIVersion":"","Headers":{},"Query":{},"Proxy":"(sensitive)","CA":null,"Seed":0,"Weight":1,"Limits":{"Concurrency":4,"RequestsPerMinute":0,"TokensPerMinute":0,"InputTokensPerMinute":0,"OutputTokensPerMinute":0},"Timeout":90000000000,"Retries":0,"Outage":900000000000},"Replicas":null,"ID":"x","Temperature":0,"TopP":0.9,"MaxTokens":512,"Stop":["END"],"FrequencyPen":-0.5,"PresencePen":0.5,"ReasoningEffort":"low","Structured":"text","ToolForm":"auto","ExtraBody":null,"ReplyRetries":0,"Mode":"live","Batch":{"MaxRequests":0,"MaxBytes":0,"Wait":0},"Price":{"Input":1,"Output":2.5,"CachedInput":null,"BatchShare":1,"Listed":""}}]`
 	if got := asJSON(r.Models); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

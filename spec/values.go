@@ -85,7 +85,7 @@ func (d *decoder) attribute(n *node, a schema.Attribute, ctx *hcl.EvalContext) (
 		return cty.DynamicVal, append(diags, problemAt(attr.Expr.Range(), "Sensitive value",
 			"The value of %q comes from something sensitive (a sensitive variable, or an environment variable named like a key). It would be stored in the cache and sent to a plugin or a model. Use a value that is not sensitive; secrets belong in a provider's api_key or headers.", a.Name))
 	case a.Sensitive:
-		d.secrets.add(v)
+		d.secrets.add(secretPart(a, v))
 	}
 	if v.IsNull() {
 		if a.Required {

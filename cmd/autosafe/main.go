@@ -5,6 +5,9 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
+	"sync/atomic"
+	"time"
 
 	"github.com/autosafe/autosafe/cmd/autosafe/internal/cli"
 )
@@ -18,18 +21,67 @@ func main() {
 	}))
 }
 
-// firstCollection is how far the heap grows, in percent of the runtime's least
-// heap of 4 MiB, before garbage is collected for the first time: 32 MiB. A
-// command that finds nothing to do is over by then, and spends nothing on it.
-const firstCollection = 800
+// spareHeap is how much garbage may gather before it is collected, in bytes,
+// where twice of what is in use would be less. A command that finds nothing to
+// do is over by then, and spends nothing on it; in one that moves rows, little
+// is in use and much is thrown away.
+const spareHeap = 48 << 20
 
-// collectLater puts the first collection off. After it, all is as it always
-// is. Who has set the runtime's own variables knows better.
+// A program that throws little away, such as a build that waits for models, can
+// collect often at no cost, and is kept small: calmRate is how many bytes it
+// allocates in a second at most, calmPercent how much garbage it then gathers,
+// in percent of what is in use. Who is done within a second collects nothing.
+const (
+	calmRate    = 128 << 20
+	calmPercent = 40
+)
+
+// collectLater has garbage collected later than Go does by itself while little
+// is in use and much is thrown away. Who has set the runtime's own variables
+// knows better.
 func collectLater() {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
-	normal := debug.SetGCPercent(firstCollection)
-	// Nothing holds this, so the first collection finds it gone.
-	runtime.AddCleanup(&struct{ self *int }{}, func(percent int) { debug.SetGCPercent(percent) }, normal)
+	const least = 4 << 20 // that the runtime reckons with at 100 percent
+	calm := new(atomic.Bool)
+	debug.SetGCPercent(100 * spareHeap / least)
+	afterCollection(calm, 100*spareHeap/least)
+	everySecond(calm, 0)
+}
+
+// afterCollection sets, once the next collection is over, when the one after
+// it comes.
+func afterCollection(calm *atomic.Bool, percent int) {
+	// Nothing holds this, so the collection finds it gone.
+	runtime.AddCleanup(&struct{ self *int }{}, func(before int) {
+		percent := calmPercent
+		if !calm.Load() {
+			percent = max(100, int(100*spareHeap/max(1<<20, heap("/gc/heap/live:bytes"))))
+		}
+		if percent != before {
+			debug.SetGCPercent(percent)
+		}
+		afterCollection(calm, percent)
+	}, percent)
+}
+
+// everySecond looks at how much was allocated since it last did. What it finds
+// calm is collected soon; what is not calm any more is told so by the next
+// collection.
+func everySecond(calm *atomic.Bool, before uint64) {
+	time.AfterFunc(time.Second, func() {
+		now := heap("/gc/heap/allocs:bytes")
+		if was := calm.Swap(now-before < calmRate); !was && calm.Load() {
+			debug.SetGCPercent(calmPercent)
+		}
+		everySecond(calm, now)
+	})
+}
+
+// heap reads one of the runtime's metrics.
+func heap(name string) uint64 {
+	sample := []metrics.Sample{{Name: name}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
 }

@@ -46,5 +46,5 @@ func cmdPlugin(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.MkdirAll(dir, 0o777))
 	path := filepath.Join(dir, pluginName)
 	ts.Check(os.RemoveAll(path))
-	ts.Check(os.WriteFile(path, append(code, args[1]...), 0o777))
+	ts.Check(writeProgram(path, append(code, args[1]...)))
 }

@@ -21,7 +21,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/autosafe/autosafe/internal/llm/llmtest"
+	"github.com/autosafe/autosafe/plugins/sdk/llmtest"
 )
 
 var update = flag.Bool("update", false, "write what scripts compare with anew")
@@ -73,6 +73,12 @@ func TestScripts(t *testing.T) {
 			"flip":      cmdFlip,
 			"cut":       cmdCut,
 			"nowhere":   cmdNowhere,
+			"key":       cmdKey,
+			"arrived":   cmdArrived,
+			"release":   cmdRelease,
+			"until":     cmdUntil,
+			"scrape":    cmdScrape,
+			"collector": cmdCollector,
 			"plugin":    cmdPlugin,
 		},
 	})
@@ -82,7 +88,8 @@ func TestScripts(t *testing.T) {
 type script struct {
 	mu     sync.Mutex
 	server *llmtest.Server
-	calls  int // counted so far
+	answer func() // has a server answer that holds its answers back
+	calls  int    // counted so far
 	starts int
 }
 
@@ -122,27 +129,43 @@ func linkOrCopy(from, to string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(to, b, 0o777)
+	return writeProgram(to, b)
 }
 
-// endpoint [-latency D] [-key KEY] [-status N [-body TEXT]] [-from N] [-reply FILE [-spare TEXT]]
-// starts an endpoint in place of the one before it.
+// writeProgram writes a file that will be run. No process may be started
+// meanwhile: it would have the file open for writing until it is on its own,
+// and a file that somebody writes to cannot be run.
+func writeProgram(path string, code []byte) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return os.WriteFile(path, code, 0o777)
+}
+
+// patience is how long a test waits for what must come. It bounds a hang and
+// measures nothing.
+const patience = 3 * time.Minute
+
+// endpoint [-hold] [-key KEY] [-status N [-body TEXT]] [-from N] [-match TEXT] [-reply FILE [-spare TEXT]]
+// starts an endpoint in place of the one before it. One that holds answers back
+// gives them once a command has said what an interrupt means to it.
 func cmdEndpoint(ts *testscript.TestScript, _ bool, args []string) {
 	s := of(ts)
 	flags := flag.NewFlagSet("endpoint", flag.ContinueOnError)
-	latency := flags.Duration("latency", 0, "before each answer")
+	held := flags.Bool("hold", false, "answer only after an interrupt")
 	key := flags.String("key", "", "the key it wants")
 	status := flags.Int("status", 0, "fail with this status")
 	body := flags.String("body", "", "and this body, quoted as in Go")
 	from := flags.Int("from", 0, "fail from this call on")
+	match := flags.String("match", "", "and only what holds this text")
 	reply := flags.String("reply", "", "answer everything with the content of this file")
 	spare := flags.String("spare", "", "but not what holds this text")
 	ts.Check(flags.Parse(args))
-	opts := llmtest.Options{Latency: *latency, APIKey: *key}
+	opts := llmtest.Options{APIKey: *key}
 	if *status != 0 {
 		text, err := strconv.Unquote(`"` + *body + `"`)
 		ts.Check(err)
-		opts.Faults = []llmtest.Fault{{From: *from, Status: *status, Body: text}}
+		holds := func(r llmtest.Request) bool { return strings.Contains(string(r.Raw), *match) }
+		opts.Faults = []llmtest.Fault{{From: *from, Status: *status, Body: text, Match: holds}}
 	}
 	if *reply != "" {
 		content := ts.ReadFile(*reply)
@@ -151,11 +174,16 @@ func cmdEndpoint(ts *testscript.TestScript, _ bool, args []string) {
 			return llmtest.Reply{Content: content}, !spared
 		}
 	}
+	answering := make(chan struct{})
+	answer := sync.OnceFunc(func() { close(answering) })
+	if *held {
+		opts.Reply = func(llmtest.Request) (llmtest.Reply, bool) { <-answering; return llmtest.Reply{}, false }
+	}
 	server := llmtest.Start(opts)
-	ts.Defer(server.Close)
+	ts.Defer(func() { answer(); server.Close() })
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.server, s.calls = server, 0
+	s.server, s.answer, s.calls = server, answer, 0
 	ts.Setenv("OPENAI_BASE_URL", server.URL())
 }
 
@@ -245,9 +273,12 @@ func cmdInterrupt(ts *testscript.TestScript, neg bool, args []string) {
 			waitFor(ts, "the answer to the interrupt", func() bool { return output.contains("Stopping") })
 		}
 	}
+	if times == 1 { // it waits for the calls in flight
+		of(ts).answer()
+	}
 	select {
 	case err = <-ended:
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		cmd.Process.Kill()
 		ts.Fatalf("the command did not end")
 	}
@@ -277,7 +308,7 @@ func (w *watched) contains(s string) bool {
 }
 
 func waitFor(ts *testscript.TestScript, what string, ok func() bool) {
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			ts.Fatalf("waited in vain for %s", what)
 		}

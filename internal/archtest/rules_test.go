@@ -19,9 +19,13 @@ const (
 	hcl        = "github.com/hashicorp/hcl/v2"
 	hclog      = "github.com/hashicorp/go-hclog"
 	jsonSchema = "github.com/santhosh-tekuri/jsonschema/v6"
+	tokenizer  = "github.com/tiktoken-go/tokenizer"
 	edits      = "github.com/agext/levenshtein"
 	openAI     = "github.com/sashabaranov/go-openai"
+	otel       = "go.opentelemetry.io/otel"
 	parquet    = "github.com/parquet-go/parquet-go"
+	promModel  = "github.com/prometheus/client_model"
+	promText   = "github.com/prometheus/common"
 	protobuf   = "google.golang.org/protobuf"
 	xRate      = "golang.org/x/time"
 	xTerm      = "golang.org/x/term"
@@ -42,18 +46,20 @@ func rules() []rule {
 	return []rule{
 		{"cmd/autosafe", []string{"cmd/autosafe/internal/cli"}, nil},
 		{"cmd/autosafe/internal/cli", []string{"cmd/autosafe/internal/view", "internal", "plugins/builtin", "plugins/sdk", "spec", "cache"}, []string{hcl}},
-		{"cmd/autosafe/internal/view", []string{"internal/engine", "internal/provenance", "internal/row", "spec"}, []string{hcl, edits, xTerm, xText}},
+		{"cmd/autosafe/internal/view", []string{"internal/control", "internal/engine", "internal/provenance", "internal/row", "spec"}, []string{hcl, edits, xTerm, xText}},
 
 		{"internal/archtest", nil, nil},
-		{"internal/bench", []string{"internal/llm/llmtest"}, nil},
+		{"internal/bench", []string{"plugins/sdk/llmtest"}, nil},
+		{"internal/control", []string{"internal/engine", "internal/llm"}, nil},
 		{"internal/doctest", nil, nil},
 		{"internal/e2e", nil, nil},
 		{"internal/key", nil, nil},
 		{"internal/row", []string{"spec/jsontext"}, nil},
 		{"internal/engine", []string{"internal/key", "internal/row", "spec", "cache"}, nil},
-		{"internal/llm", []string{"internal/key", "internal/llm/offline", "spec"}, []string{openAI, jsonSchema, xRate}},
+		{"internal/llm", []string{"internal/key", "internal/llm/offline", "spec"}, []string{openAI, jsonSchema, tokenizer, xRate}},
 		{"internal/llm/offline", nil, nil},
-		{"internal/llm/llmtest", nil, nil},
+		{"plugins/sdk/llmtest", nil, nil},
+		{"internal/telemetry", []string{"internal/control", "internal/engine", "internal/llm", "spec"}, []string{otel, promText, promModel, protobuf}},
 		{"internal/provenance", []string{"internal/engine", "internal/key", "internal/llm", "internal/row", "spec", "cache"}, nil},
 		{"internal/pluginhost", []string{"internal/engine", "internal/llm", "internal/row", "plugins/sdk", "spec", "cache"}, []string{goPlugin, hclog, grpc, protobuf, hcl, cty, goVersion}},
 
@@ -78,6 +84,8 @@ func soleUsers() map[string][]string {
 		cel:      {"spec"},
 		parquet:  {"plugins/builtin", "internal/e2e"},
 		compress: {"cache"},
+		otel:     {"internal/telemetry"},
+		promText: {"internal/telemetry"},
 	}
 }
 

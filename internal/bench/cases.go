@@ -9,7 +9,7 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/autosafe/autosafe/internal/llm/llmtest"
+	"github.com/autosafe/autosafe/plugins/sdk/llmtest"
 )
 
 // build is the command that builds a recipe.
@@ -126,6 +126,9 @@ type outcome struct {
 	Calls struct {
 		Made int `json:"made"`
 	} `json:"calls"`
+	Outputs []struct {
+		Rows int `json:"rows"`
+	} `json:"outputs"`
 	Processes int `json:"plugin_processes"`
 }
 
@@ -156,7 +159,7 @@ func (s *suite) oneRow() error {
 	if err := makeRows(rows, n, 1024); err != nil {
 		return err
 	}
-	dir, err := s.recipe("judged", judgedRecipe(rows, server.URL()))
+	dir, err := s.recipe("judged", judgedRecipe(rows, server.URL(), 64))
 	if err != nil {
 		return err
 	}

@@ -134,12 +134,12 @@ func nothingRecipe(rows string) string {
 	return b.String()
 }
 
-// judgedRecipe asks a model about each row.
-func judgedRecipe(rows, url string) string {
+// judgedRecipe asks a model about each row, so many at a time.
+func judgedRecipe(rows, url string, width int) string {
 	return fmt.Sprintf(`provider "openai" "local" {
   base_url = %q
   api_key  = env("BENCH_KEY")
-  limits { concurrency = 64 }
+  limits { concurrency = %d }
 }
 
 model "judge" {
@@ -161,7 +161,7 @@ dataset "judged" {
   input = judge.rubric.quality
   output "rows" { path = "dist/judged" }
 }
-`, url, filepath.ToSlash(rows))
+`, url, width, filepath.ToSlash(rows))
 }
 
 // filteredRecipe keeps rows from a score on.

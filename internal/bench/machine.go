@@ -11,15 +11,25 @@ import (
 	"strings"
 )
 
-// peers are the build tools to compare with; "" is one that is not installed.
-type peers struct{ ninja, snakemake string }
+// peers are the programs to compare with; "" is one that is not installed.
+type peers struct {
+	ninja, snakemake string
+	node             string
+	promptfoo        string // its main module, for node
+	noPromptfoo      string // why it is not there
+}
 
-func findPeers(ctx context.Context) peers {
+func (s *suite) findPeers() peers {
 	var p peers
-	for name, to := range map[string]*string{"ninja": &p.ninja, "snakemake": &p.snakemake} {
-		if path, err := exec.LookPath(name); err == nil && version(ctx, path, "--version") != "" {
+	for name, to := range map[string]*string{"ninja": &p.ninja, "snakemake": &p.snakemake, "node": &p.node} {
+		if path, err := exec.LookPath(name); err == nil && version(s.ctx, path, "--version") != "" {
 			*to = path
 		}
+	}
+	var err error
+	if p.promptfoo, err = s.installPromptfoo(p.node); err != nil {
+		p.noPromptfoo = err.Error()
+		s.logf("promptfoo is not run: %v", err)
 	}
 	return p
 }
@@ -74,7 +84,12 @@ func describeMachine(ctx context.Context, autosafe string, p peers) [][2]string 
 		}
 		list = append(list, [2]string{tool.name, text})
 	}
-	return list
+	if p.promptfoo == "" {
+		return append(list, [2]string{"promptfoo", "not run (" + orUnknown(p.noPromptfoo) + ")"})
+	}
+	return append(list,
+		[2]string{"promptfoo", version(ctx, p.node, p.promptfoo, "--version")},
+		[2]string{"Node.js", version(ctx, p.node, "--version")})
 }
 
 // procLine is the value on the first line of a file that begins with a name.

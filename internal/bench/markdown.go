@@ -13,7 +13,8 @@ func (r *report) markdown() string {
 	b.WriteString("# Benchmarks\n\n")
 	b.WriteString("Written by `go run ./internal/bench`; changes here are lost. It builds autosafe, makes\n" +
 		"its data, runs the contenders in turns and takes medians. ninja and Snakemake are\n" +
-		"Debian's: `apt-get install ninja-build snakemake`. Memory needs Linux.\n\n")
+		"Debian's: `apt-get install ninja-build snakemake`. promptfoo is installed by npm at\n" +
+		"first, into a folder of the user's cache. Memory needs Linux.\n\n")
 	if r.quick {
 		b.WriteString("**Small sizes (`-quick`): these figures say that it works, and no more.**\n\n")
 	}

@@ -17,6 +17,7 @@ const limit = 10 * time.Minute
 type command struct {
 	dir  string
 	args []string // the first is the program
+	env  []string // beside what all get
 	keep bool     // keep what it prints
 	// watch measures memory. It disturbs a little, so that short commands are
 	// not watched.
@@ -39,6 +40,7 @@ func (s *suite) measure(c command) (sample, error) {
 	cmd.Dir = c.dir
 	// Nothing of the user's own, so that each run is like the next.
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir, "TMPDIR=" + os.TempDir(), "LC_ALL=C", "BENCH_KEY=none"}
+	cmd.Env = append(cmd.Env, c.env...)
 	cmd.WaitDelay = 10 * time.Second
 	var out, problems bytes.Buffer
 	if c.keep {
@@ -72,6 +74,7 @@ func tail(b []byte) []byte { return b[max(0, len(b)-2000):] }
 type contender struct {
 	name    string
 	missing string // why it cannot run: "not installed"
+	peer    bool   // another program than ours: its failures are counted, not ours to mend
 	// prepare is called before each run, and not measured.
 	prepare func(round int) error
 	command command
@@ -164,3 +167,4 @@ func ratio(a, b *contender, of func(sample) float64) spread {
 }
 
 func wallOf(m sample) float64 { return m.wall.Seconds() }
+func cpuOf(m sample) float64  { return m.cpu.Seconds() }

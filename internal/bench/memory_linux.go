@@ -21,8 +21,8 @@ const watchEvery = 50 * time.Millisecond
 // counts once. The function it returns ends that and gives the largest sum.
 func watchMemory(root int) func() int64 {
 	done, peak := make(chan struct{}), make(chan int64)
+	most := treeMemory(root) // now, however soon it ends
 	go func() {
-		var most int64
 		tick := time.NewTicker(watchEvery)
 		defer tick.Stop()
 		for {

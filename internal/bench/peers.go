@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/autosafe/autosafe/internal/llm/llmtest"
+	"github.com/autosafe/autosafe/plugins/sdk/llmtest"
 )
 
 // ninjaEdges is ninja with n copies of a file, a concatenation of each hundred
@@ -136,7 +136,7 @@ func (s *suite) smallAutosafe(server *llmtest.Server) (tool, error) {
 	if err := makeRows(rows, s.size.units, 512); err != nil {
 		return tool{}, err
 	}
-	dir, err := s.recipe("units", judgedRecipe(rows, server.URL()))
+	dir, err := s.recipe("units", judgedRecipe(rows, server.URL(), 64))
 	return tool{
 		name: "autosafe", command: s.build(dir, cache, "-quiet"),
 		clean: func() error {

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/autosafe/autosafe/internal/llm/llmtest"
+	"github.com/autosafe/autosafe/plugins/sdk/llmtest"
 )
 
 // TestBudget builds under a budget, at an endpoint that keeps its own account.

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/autosafe/autosafe/internal/llm/llmtest"
+	"github.com/autosafe/autosafe/plugins/sdk/llmtest"
 )
 
 // edit is one change to a built pipeline.
@@ -89,10 +89,10 @@ func edits() []edit {
 		{name: "block names", apply: renameBlocks},
 		{name: "order", apply: reorder},
 		{name: "api_key", apply: func(p *project) { p.key += "-new" }},
-		{name: "headers", apply: replace(recipe, "  timeout  = \"30s\"\n", "  timeout  = \"30s\"\n  headers = { X-Team = \"blue\" }\n")},
+		{name: "headers", apply: replace(recipe, "  timeout  = \"30m\"\n", "  timeout  = \"30m\"\n  headers = { X-Team = \"blue\" }\n")},
 		{name: "limits", apply: replace(recipe, "concurrency = 8", "concurrency = 3\n    requests_per_minute = 100000")},
-		{name: "timeout", apply: replace(recipe, `"30s"`, `"31s"`)},
-		{name: "retries", apply: replace(recipe, `"30s"`, "\"30s\"\n  retries = 2")},
+		{name: "timeout", apply: replace(recipe, `"30m"`, `"31m"`)},
+		{name: "retries", apply: replace(recipe, `"30m"`, "\"30m\"\n  retries = 2")},
 		{name: "price", apply: replace(recipe, named("agent"), named("agent")+"  price {\n    input = 1\n    output = 2\n  }\n")},
 		{name: "on_error and max_failures", apply: replace(recipe, "max_steps    = 4", "max_steps    = 4\n  on_error = \"drop\"\n  max_failures = 3")},
 		{name: "a variable in a value's place", apply: func(p *project) {

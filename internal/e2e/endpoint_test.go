@@ -2,10 +2,11 @@ package e2e
 
 import (
 	"encoding/json"
+	"hash/fnv"
 	"regexp"
 	"testing"
 
-	"github.com/autosafe/autosafe/internal/llm/llmtest"
+	"github.com/autosafe/autosafe/plugins/sdk/llmtest"
 )
 
 // start starts an endpoint for a test.
@@ -32,6 +33,14 @@ func steady(r llmtest.Request) []byte {
 		return r.Raw
 	}
 	return labels.ReplaceAll(b, nil)
+}
+
+// lot draws one of n for a request, always the same for equal ones, in whatever
+// order they come in.
+func lot(r llmtest.Request, n uint32) uint32 {
+	h := fnv.New32a()
+	h.Write(r.Raw)
+	return h.Sum32() % n
 }
 
 // requests are the requests of one project, in order.

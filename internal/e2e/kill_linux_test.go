@@ -7,22 +7,20 @@ import (
 	"testing"
 	"time"
 
-	"github.com/autosafe/autosafe/internal/llm/llmtest"
+	"github.com/autosafe/autosafe/plugins/sdk/llmtest"
 )
 
 // concurrency is the limit that testdata/pipeline declares: the most calls
 // that can be in flight when a build is killed.
 const concurrency = 8
 
-// slow is an endpoint that takes its time, so that a kill hits calls.
-func slow(t testing.TB) *llmtest.Server {
-	return start(t, llmtest.Options{Latency: 8 * time.Millisecond})
-}
-
-// interrupted starts a build, waits until the endpoint has been asked n times
-// and then has end do its worst. It returns when the build's process is gone.
-func (p *project) interrupted(n int, end func(pid int)) (stdout string) {
+// interrupted starts a build, and has end do its worst when the endpoint has
+// been asked n times in all and the last of that is not answered. It returns
+// when the build's process is gone.
+func (p *project) interrupted(h *holds, n int, end func(pid int)) (stdout string) {
 	p.t.Helper()
+	held := h.after(p, max(0, n-len(p.requests())-1))
+	defer held.answer()
 	cmd := p.command("build", "-json", p.dir)
 	var out bytes.Buffer
 	cmd.Stdout = &out
@@ -36,14 +34,13 @@ func (p *project) interrupted(n int, end func(pid int)) (stdout string) {
 		_ = cmd.Wait() // ProcessState tells
 		close(ended)
 	}()
-	for len(p.requests()) < n {
-		select {
-		case <-ended:
-			p.t.Fatalf("the build ended before it had asked %d times", n)
-		case <-time.After(time.Millisecond):
-		}
+	select {
+	case <-ended:
+		p.t.Fatalf("the build ended before it had asked %d times", n)
+	case <-held.reached:
 	}
 	end(cmd.Process.Pid)
+	held.answer()
 	<-ended
 	if cmd.ProcessState.Success() {
 		p.t.Error("the build ended well")
@@ -80,7 +77,7 @@ func wantResumed(t testing.TB, p, whole *project, want, got summary) {
 // TestKilled kills a build at some moment and builds again.
 func TestKilled(t *testing.T) {
 	t.Parallel()
-	server := slow(t)
+	server, holds := holding(t, llmtest.Options{Latency: 8 * time.Millisecond})
 	whole := pipeline(t, server)
 	want := whole.mustBuild().sum
 	total := len(whole.requests())
@@ -98,7 +95,7 @@ func TestKilled(t *testing.T) {
 			p.ownBinary()
 			n := max(1, int(float64(total)*(part+0.08*rand.Float64())))
 			t.Logf("killed after %d of %d requests", n, total)
-			p.interrupted(n, kill(p))
+			p.interrupted(holds, n, kill(p))
 			wantResumed(t, p, whole, want, p.mustBuild().sum)
 			wantGone(t, p.bin)
 		})
@@ -109,7 +106,7 @@ func TestKilled(t *testing.T) {
 		p.ownBinary()
 		kills := 0
 		for n := 10; n < total; n += total / 4 {
-			p.interrupted(n, kill(p))
+			p.interrupted(holds, n, kill(p))
 			kills++
 		}
 		got := p.mustBuild().sum
@@ -125,7 +122,7 @@ func TestKilled(t *testing.T) {
 		t.Parallel()
 		p := whole.fresh(t)
 		p.ownBinary()
-		out := p.interrupted(total/2, func(pid int) {
+		out := p.interrupted(holds, total/2, func(pid int) {
 			for _, child := range processes(t, p.bin) {
 				if child != pid {
 					killProcess(t, child)

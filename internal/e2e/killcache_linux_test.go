@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/autosafe/autosafe/internal/llm/llmtest"
+	"github.com/autosafe/autosafe/plugins/sdk/llmtest"
 )
 
 // TestKilledCacheCommands kills collections, exports and imports at random
@@ -26,7 +26,7 @@ func TestKilledCacheCommands(t *testing.T) {
 	for lane := range lanes {
 		t.Run(fmt.Sprint("lane ", lane), func(t *testing.T) {
 			t.Parallel()
-			l := &cacheLane{project: whole.fork(t), whole: whole, seed: rand.Uint64(), took: map[string]time.Duration{}}
+			l := &cacheLane{project: whole.fork(t), whole: whole, seed: rand.Uint64(), aims: map[string]*aim{}}
 			l.server = start(t, calm)
 			l.rng = rand.New(rand.NewPCG(l.seed, 0))
 			for l.killed < roundsOf(kills/lanes) {
@@ -46,7 +46,7 @@ type cacheLane struct {
 	whole          *project
 	seed           uint64
 	rng            *rand.Rand
-	took           map[string]time.Duration // of a command that was left alone
+	aims           map[string]*aim // by command
 	rounds, killed int
 	bundle         int
 }
@@ -74,21 +74,19 @@ func (l *cacheLane) round(t *testing.T) {
 			}
 		}
 	}
-	took := l.took[command[1]]
-	if took == 0 {
+	if l.aims[command[1]] == nil {
 		begun := time.Now()
 		if r := l.fork(t).run(command...); r.code != 0 {
 			t.Fatalf("%v: exit %d: %s", command, r.code, tail(r.stderr))
 		}
-		took = time.Since(begun)
-		l.took[command[1]] = took
+		l.aims[command[1]] = &aim{took: time.Since(begun)} // a first guess
 	}
 	if err := os.Remove(bundle); err != nil && l.bundle > 0 {
 		t.Error(err)
 	}
 	l.bundle = 0
 	p.server.Reset()
-	if p.killedAt(time.Duration(l.rng.Int64N(int64(took)*5/4)), command...) {
+	if l.aims[command[1]].kill(p, l.rng, command...) {
 		l.killed++
 	}
 	if command[1] == "import" { // again: what is there already stays

@@ -4,30 +4,53 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/autosafe/autosafe/internal/llm/llmtest"
+	"github.com/autosafe/autosafe/plugins/sdk/llmtest"
 )
 
-// killedAt runs a command and kills it, with every process that it started,
-// after a while; false if it was done before.
-func (p *project) killedAt(after time.Duration, args ...string) bool {
+// aim chooses random moments at which to kill a command. It follows the time
+// that the command takes, which nobody knows beforehand.
+type aim struct {
+	took    time.Duration // by the command, when it was last left alone
+	escaped int           // since the last one that was killed
+}
+
+// kill runs a command and kills it at some moment, with every process that it
+// started; false if it was done before. One that escapes again and again is
+// killed ever earlier, at last at its start.
+func (a *aim) kill(p *project, rng *rand.Rand, args ...string) bool {
 	p.t.Helper()
+	after := time.Duration(rng.Int64N(int64(a.took)*5/4+1)) >> a.escaped
 	cmd := p.command(args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Stdout = io.Discard
+	var stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = io.Discard, &stderr
+	begun := time.Now()
 	if err := cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
-	timer := time.AfterFunc(after, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+	timer := time.AfterFunc(after, func() { p.killGroup(cmd) })
 	err := cmd.Wait()
-	timer.Stop()
-	// A plugin leaves when its host is gone, but may still be on its way.
-	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-	return err != nil
+	if escaped := timer.Stop(); escaped && err != nil {
+		p.t.Fatalf("%v: %v\n%s", args, err, tail(stderr.String()))
+	}
+	p.killGroup(cmd) // a plugin leaves when its host is gone, but may still be on its way
+	if err == nil {
+		a.took = time.Since(begun)
+		a.escaped = min(a.escaped+1, 62)
+		return false
+	}
+	a.escaped = 0
+	return true
 }
+
+// killGroup kills a process and those that it started.
+func (p *project) killGroup(cmd *exec.Cmd) { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 
 // TestKilledAtRandom kills builds at random moments, each followed by a build
 // that must come to the right output, asking again at most what was in flight.
@@ -40,7 +63,7 @@ func TestKilledAtRandom(t *testing.T) {
 	whole.version("0")
 	begun := time.Now()
 	want := whole.mustBuild().sum.totals()
-	took := time.Since(begun)
+	took := time.Since(begun) // a first guess
 	total := len(whole.requests())
 	for lane := range lanes {
 		t.Run(fmt.Sprint("lane ", lane), func(t *testing.T) {
@@ -49,11 +72,12 @@ func TestKilledAtRandom(t *testing.T) {
 			p.server = start(t, calm)
 			seed := rand.Uint64()
 			rng := rand.New(rand.NewPCG(seed, 0))
+			aim := &aim{took: took}
 			for killed, round := 0, 0; killed < roundsOf(kills/lanes); round++ {
 				p.version(fmt.Sprint("round ", round))
 				p.server.Reset()
 				inFlight := 0
-				for p.killedAt(time.Duration(rng.Int64N(int64(took)*3/2)), "build", "-json", p.dir) {
+				for aim.kill(p, rng, "build", "-json", p.dir) {
 					inFlight += concurrency
 					if killed++; rng.IntN(4) > 0 { // else the next one is killed too
 						break

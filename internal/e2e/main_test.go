@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/autosafe/autosafe/internal/llm/llmtest"
+	"github.com/autosafe/autosafe/plugins/sdk/llmtest"
 )
 
 // binaryVar tells the tests where TestMain put the binaries.
@@ -23,14 +23,17 @@ const binaryVar = "AUTOSAFE_E2E_BINARIES"
 const plainBinary = "autosafe-plain"
 
 // TestMain builds the binary once; where the tests look for races, it does.
+// Everything temporary is kept in one folder, so that processes that are killed
+// leave nothing that stays. Its name is short: the paths of sockets must be.
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "autosafe-e2e-")
+	dir, err := os.MkdirTemp("", "e2e-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	code := 1
-	if err := errors.Join(buildBinary(filepath.Join(dir, "autosafe"), raceFlag), buildBinary(filepath.Join(dir, plainBinary)), os.Setenv(binaryVar, dir)); err != nil {
+	code, temp := 1, filepath.Join(dir, "tmp")
+	if err := errors.Join(buildBinary(filepath.Join(dir, "autosafe"), raceFlag), buildBinary(filepath.Join(dir, plainBinary)),
+		os.Mkdir(temp, 0o777), os.Setenv("TMPDIR", temp), os.Setenv(binaryVar, dir)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	} else {
 		code = m.Run()
@@ -138,13 +141,14 @@ func copyDir(t testing.TB, to, from string) {
 // command is a run of the binary in a small environment.
 func (p *project) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(p.bin, args...)
-	cmd.Env = append([]string{
+	cmd.Env = []string{
 		"HOME=" + filepath.Dir(p.cache), "AUTOSAFE_CACHE=" + p.cache, "TMPDIR=" + os.TempDir(),
 		"OPENAI_API_KEY=" + p.key,
-	}, p.env...)
+	}
 	if p.server != nil {
 		cmd.Env = append(cmd.Env, "OPENAI_BASE_URL="+p.server.URL())
 	}
+	cmd.Env = append(cmd.Env, p.env...)
 	return cmd
 }
 
@@ -156,8 +160,19 @@ type result struct {
 	peak           int64 // most memory that the process held, in bytes; 0 where it cannot be told
 }
 
-// limit is how long a run may take before it counts as hanging.
-const limit = 4 * time.Minute
+// limit is how long a run may take before it counts as hanging, and how long a
+// test waits for what must come. It measures nothing.
+const limit = 10 * time.Minute
+
+// eventually waits for a condition.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for begun := time.Now(); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Since(begun) > limit {
+			t.Fatal(what)
+		}
+	}
+}
 
 func (p *project) run(args ...string) result {
 	p.t.Helper()

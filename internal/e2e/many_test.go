@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/autosafe/autosafe/internal/llm/llmtest"
+	"github.com/autosafe/autosafe/plugins/sdk/llmtest"
 )
 
 const rubricRecipe = `

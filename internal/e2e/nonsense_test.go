@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/autosafe/autosafe/internal/llm/llmtest"
+	"github.com/autosafe/autosafe/plugins/sdk/llmtest"
 	"github.com/autosafe/autosafe/spec/ots"
 )
 
@@ -97,7 +97,7 @@ func TestNonsense(t *testing.T) {
 			for _, step := range []string{"  count = 4", "  samples      = 2", "  rounds       = 30"} {
 				p.edit(recipe, step, step+"\n  on_error = \"drop\"")
 			}
-			p.edit(recipe, `timeout  = "30s"`, "timeout  = \"30s\"\n  retries = 0")
+			p.edit(recipe, `timeout  = "30m"`, "timeout  = \"30m\"\n  retries = 0")
 			sum := p.mustBuild().sum
 			m.check(t, p, sum)
 
@@ -192,7 +192,7 @@ func TestFailuresThatPass(t *testing.T) {
 	for _, step := range []string{"  count = 4", "  samples      = 2", "  rounds       = 30"} {
 		whole.edit(recipe, step, step+"\n  on_error = \"drop\"")
 	}
-	whole.edit(recipe, `timeout  = "30s"`, "timeout  = \"30s\"\n  retries = 0")
+	whole.edit(recipe, `timeout  = "30m"`, "timeout  = \"30m\"\n  retries = 0")
 	want := whole.mustBuild().sum
 	once := whole.bodies()
 

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/autosafe/autosafe/internal/llm/llmtest"
+	"github.com/autosafe/autosafe/plugins/sdk/llmtest"
 )
 
 // processesOf is how many plugin processes a build says it started.

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/autosafe/autosafe/internal/llm/llmtest"
+	"github.com/autosafe/autosafe/plugins/sdk/llmtest"
 	"github.com/autosafe/autosafe/spec/ots"
 )
 

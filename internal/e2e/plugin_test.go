@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/autosafe/autosafe/internal/llm/llmtest"
+	"github.com/autosafe/autosafe/plugins/sdk/llmtest"
 )
 
 const rephraseRecipe = `

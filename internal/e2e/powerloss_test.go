@@ -12,7 +12,7 @@ import (
 
 	"github.com/autosafe/autosafe/cache"
 	"github.com/autosafe/autosafe/internal/llm"
-	"github.com/autosafe/autosafe/internal/llm/llmtest"
+	"github.com/autosafe/autosafe/plugins/sdk/llmtest"
 )
 
 // storedCalls are the requests of the calls that a cache holds, by key, read

@@ -7,14 +7,13 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // ownBinary gives a project a binary of its own, by which its processes are
 // told from those of other tests.
 func (p *project) ownBinary() {
 	p.t.Helper()
-	own := filepath.Join(filepath.Dir(p.cache), "autosafe-own")
+	own := filepath.Join(filepath.Dir(p.dir), "autosafe-own")
 	if err := os.Link(p.bin, own); err != nil {
 		p.t.Fatal(err)
 	}
@@ -43,16 +42,7 @@ func processes(t testing.TB, bin string) []int {
 // wantGone waits until no process runs a binary.
 func wantGone(t testing.TB, bin string) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		left := processes(t, bin)
-		if len(left) == 0 {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Errorf("processes are left behind: %v", left)
-			return
-		}
-	}
+	eventually(t, "processes are left behind", func() bool { return len(processes(t, bin)) == 0 })
 }
 
 func killProcess(t testing.TB, pid int) {

@@ -12,8 +12,8 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
-	"github.com/autosafe/autosafe/internal/llm/llmtest"
 	"github.com/autosafe/autosafe/plugins/builtin/export"
+	"github.com/autosafe/autosafe/plugins/sdk/llmtest"
 	"github.com/autosafe/autosafe/spec/ots"
 )
 

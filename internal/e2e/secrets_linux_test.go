@@ -12,10 +12,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
-	"github.com/autosafe/autosafe/internal/llm/llmtest"
+	"github.com/autosafe/autosafe/plugins/sdk/llmtest"
 )
 
 // newSecret is a random key with characters that are written differently in
@@ -37,19 +38,20 @@ func forms(secret string) []string {
 }
 
 // echoing is an endpoint that repeats what it was sent, headers and all, in
-// some of its answers and in its errors.
-func echoing(t testing.TB) *llmtest.Server {
+// some of its answers and in its errors. It answers nothing before begin is
+// closed.
+func echoing(t testing.TB, begin <-chan struct{}) *llmtest.Server {
 	return start(t, llmtest.Options{
-		Latency: 5 * time.Millisecond,
 		Reply: func(r llmtest.Request) (llmtest.Reply, bool) {
+			<-begin
 			said := fmt.Sprintf("you sent %v", r.Header)
 			switch {
 			case r.Model == "reflector":
 				b, _ := json.Marshal(map[string]string{"reflection": said})
 				return llmtest.Reply{Content: string(b), Reasoning: said}, true
-			case r.Model == "agent" && r.N%3 == 0:
+			case r.Model == "agent" && lot(r, 3) == 0:
 				return llmtest.Reply{Content: said}, true
-			case r.Model == "judge" && r.N%11 == 0:
+			case r.Model == "judge" && lot(r, 11) == 0:
 				return llmtest.Reply{Content: said, Refusal: said}, true // fits nothing
 			}
 			return llmtest.Reply{}, false
@@ -63,12 +65,15 @@ func echoing(t testing.TB) *llmtest.Server {
 // that of the command itself.
 func TestSecrets(t *testing.T) {
 	t.Parallel()
-	server := echoing(t)
+	watched := make(chan struct{}) // closed when a plugin has been looked at
+	look := sync.OnceFunc(func() { close(watched) })
+	server := echoing(t, watched)
+	t.Cleanup(look)
 	p := pipeline(t, server)
 	p.ownBinary()
 	key, header, other := newSecret(), newSecret(), newSecret()
 	p.key = key
-	p.edit(recipe, `timeout  = "30s"`, "timeout  = \"30s\"\n  headers = { X-Api-Key = var.header, Authorization-2 = \"Bearer ${var.other}\" }")
+	p.edit(recipe, `timeout  = "30m"`, "timeout  = \"30m\"\n  headers = { X-Api-Key = var.header, Authorization-2 = \"Bearer ${var.other}\" }")
 	p.edit(recipe, "# The pipeline that", "variable \"header\" {\n  sensitive = true\n}\nvariable \"other\" {\n  type = string\n  sensitive = true\n}\n# The pipeline that")
 	for _, step := range []string{"  samples      = 2", "  rounds       = 30"} {
 		p.edit(recipe, step, step+"\n  on_error = \"drop\"")
@@ -76,12 +81,10 @@ func TestSecrets(t *testing.T) {
 	p.env = append(p.env, "AUTOSAFE_VAR_header="+header)
 	secrets := [][]string{forms(key), forms(header), forms(other)}
 
-	seen := watch(t, p, secrets)
+	stop := watch(t, p, secrets, look)
 	args := []string{"-var", "other=" + other}
 	built := p.build(args...)
-	if children := seen(); children == 0 {
-		t.Error("no plugin process was seen; the test proves nothing")
-	}
+	stop()
 	for _, r := range p.requests() {
 		if r.Header.Get("X-Api-Key") != header || r.Header.Get("Authorization-2") != "Bearer "+other {
 			t.Fatal("the endpoint did not get the headers; the test proves nothing")
@@ -135,12 +138,12 @@ func wantWithout(t testing.TB, where string, text []byte, secrets [][]string) {
 }
 
 // watch looks at the arguments and the environment of a project's processes
-// until it is told to stop; it then tells how many plugin processes it saw.
-func watch(t testing.TB, p *project, secrets [][]string) (stop func() int) {
+// until it is told to stop. It calls seen whenever it has looked at a plugin.
+func watch(t testing.TB, p *project, secrets [][]string, seen func()) (stop func()) {
 	t.Helper()
-	done, ended := make(chan struct{}), make(chan map[int]bool)
+	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
-		children := map[int]bool{}
+		defer close(ended)
 		for {
 			for _, pid := range processes(t, p.bin) {
 				dir := filepath.Join("/proc", strconv.Itoa(pid))
@@ -152,23 +155,22 @@ func watch(t testing.TB, p *project, secrets [][]string) (stop func() int) {
 				if err != nil {
 					continue
 				}
-				children[pid] = true
 				wantWithout(t, "an argument of a plugin", args, secrets)
 				wantWithout(t, "the environment of a plugin", environ, secrets)
 				if bytes.Contains(environ, []byte("OPENAI_")) || bytes.Contains(environ, []byte("AUTOSAFE_VAR_")) {
 					t.Errorf("a plugin has the environment of the command: %q", environ)
 				}
+				seen()
 			}
 			select {
 			case <-done:
-				ended <- children
 				return
 			case <-time.After(5 * time.Millisecond):
 			}
 		}
 	}()
-	return func() int {
+	return func() {
 		close(done)
-		return len(<-ended)
+		<-ended
 	}
 }

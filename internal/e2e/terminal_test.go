@@ -7,7 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/autosafe/autosafe/internal/llm/llmtest"
+	"github.com/autosafe/autosafe/plugins/sdk/llmtest"
 )
 
 // hostile is text that would take a terminal over: a new title, a cleared
@@ -32,14 +32,14 @@ func TestControlSequences(t *testing.T) {
 		case "reflector":
 			return object(map[string]any{"reflection": hostile + "think"})
 		case "judge":
-			if r.N%5 == 0 {
+			if lot(r, 5) == 0 {
 				return llmtest.Reply{Content: hostile}, true
 			}
-			if r.N%2 == 0 {
+			if lot(r, 2) == 0 {
 				return object(map[string]any{"reason": hostile + "why", "considered": "ethics", "label": "unsafe"})
 			}
 		case "agent":
-			if r.N%2 == 0 {
+			if lot(r, 2) == 0 {
 				return llmtest.Reply{Content: hostile + "the answer"}, true
 			}
 		}

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/autosafe/autosafe/internal/llm/llmtest"
+	"github.com/autosafe/autosafe/plugins/sdk/llmtest"
 )
 
 // TestTwoBuildsAtOnce builds one recipe on one cache by two processes at

@@ -14,6 +14,7 @@ import (
 
 	"github.com/autosafe/autosafe/internal/row"
 	"github.com/autosafe/autosafe/spec"
+	"github.com/autosafe/autosafe/spec/schema"
 )
 
 const (
@@ -273,6 +274,23 @@ func TestTwoWays(t *testing.T) {
 	}
 }
 
+// TestDepth: a run knows how far its step is from a source, by the longest way.
+func TestDepth(t *testing.T) {
+	p := newPipe(t, rows(3)...)
+	r := p.recipe()
+	data := r.Steps[3]
+	data.Inputs = []*spec.Step{r.Steps[1], r.Steps[2]}
+	if _, err := New(Options{Recipe: r, Store: p.store, Runner: p.fake}).Build(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	want := map[schema.Role]int{schema.ThreatSource: 0, schema.Simulator: 1, schema.Output: 3}
+	for _, run := range p.fake.runs {
+		if got := run.spec.Depth; got != want[run.spec.Role] {
+			t.Errorf("the depth of %s is %d, want %d", run.spec.Address, got, want[run.spec.Role])
+		}
+	}
+}
+
 // TestDamage flips bytes in every file of the cache and expects the next
 // build to give what a build from nothing gives.
 func TestDamage(t *testing.T) {
@@ -377,6 +395,7 @@ func TestCountLines(t *testing.T) {
 		{"train.jsonl 9, test.jsonl 2", map[string]int64{"train": 9, "test": 2}},
 		{"train-00000-of-00002.parquet 5, train-00001-of-00002.parquet 4, test-00000-of-00001.parquet 2", map[string]int64{"train": 9, "test": 2}},
 		{"sub/train.jsonl 9, test.jsonl 2", map[string]int64{"train": 9, "test": 2}},
+		{"train.jsonl 9, README.md 0, test.jsonl 2", map[string]int64{"train": 9, "test": 2}},
 		{"all.jsonl 11", map[string]int64{"train": 6, "test": 3}},                // not by split
 		{"train.jsonl 9", map[string]int64{"train": 6, "test": 3}},               // a split is missing
 		{"train.jsonl 0, test.jsonl 2", map[string]int64{"train": 6, "test": 3}}, // not said

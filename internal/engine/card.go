@@ -13,14 +13,21 @@ import (
 	"github.com/autosafe/autosafe/spec"
 )
 
-// install moves one file into place and records what it holds.
-func install(work, dir string, f *fileRecord) error {
+// measureAll records what the files hold, and has the disk hold it too.
+func measureAll(work string, files []fileRecord) error {
+	for i := range files {
+		if err := measure(work, &files[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func measure(work string, f *fileRecord) error {
 	if !filepath.IsLocal(filepath.FromSlash(f.Path)) {
 		return &RunError{Code: "bad_result", Summary: "the output named a file outside its folder", Detail: fmt.Sprintf("%q", f.Path)}
 	}
-	from := filepath.Join(work, filepath.FromSlash(f.Path))
-	to := filepath.Join(dir, filepath.FromSlash(f.Path))
-	in, err := os.Open(from)
+	in, err := os.Open(filepath.Join(work, filepath.FromSlash(f.Path)))
 	if err != nil {
 		return fmt.Errorf("output file: %w", err)
 	}
@@ -33,10 +40,16 @@ func install(work, dir string, f *fileRecord) error {
 		return fmt.Errorf("output file: %w", err)
 	}
 	f.Digest = cache.Digest(h.Sum(nil))
+	return nil
+}
+
+// install moves one file into place.
+func install(work, dir string, f fileRecord) error {
+	to := filepath.Join(dir, filepath.FromSlash(f.Path))
 	if err := makeDir(filepath.Dir(to)); err != nil {
 		return err
 	}
-	return os.Rename(from, to)
+	return os.Rename(filepath.Join(work, filepath.FromSlash(f.Path)), to)
 }
 
 // cardName is a file beside an output's files that says what they are. It is
@@ -58,21 +71,29 @@ type card struct {
 const offlineNote = "Made with autosafe's offline model, a scripted stand-in. " +
 	"These rows show and test the pipeline; do not train on them."
 
-// encodeCard is the content of the card of an output.
-func encodeCard(out *spec.OutputBody, offline bool, rec *outputRecord) ([]byte, error) {
-	c := card{
+// cardOf is the card of an output.
+func cardOf(out *spec.OutputBody, offline bool, rec *outputRecord) *card {
+	c := &card{
 		Format: out.Role.Component.Name, NotForTraining: offline,
 		Rows: rec.Rows, Splits: rec.Splits, Skipped: rec.Skipped, Files: rec.Files,
 	}
 	if offline {
 		c.Note = offlineNote
 	}
+	return c
+}
+
+func (c *card) encode() ([]byte, error) {
 	b, err := json.MarshalIndent(c, "", "  ")
 	return append(b, '\n'), err
 }
 
 // writeCard writes a card in a folder and moves it into place.
-func writeCard(work, dir string, content []byte) error {
+func writeCard(work, dir string, c *card) error {
+	content, err := c.encode()
+	if err != nil {
+		return err
+	}
 	tmp, err := os.Create(filepath.Join(work, cardName))
 	if err != nil {
 		return err

@@ -31,6 +31,13 @@ func (c *chunk) evict() bool {
 	return c.sealed
 }
 
+// storedAs gives the digest of a chunk of n rows, if it is stored.
+func (c *chunk) storedAs(n int) (cache.Digest, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.digest, c.sealed && c.n == n
+}
+
 // texts returns the chunk's rows as canonical text, without taking them apart.
 func (c *chunk) texts(store blobStore) ([][]byte, error) {
 	c.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -145,7 +146,7 @@ func (b *build) inPlace(st *stepState, out *spec.OutputBody, dir string, rec *ou
 			return false
 		}
 	}
-	want, err := encodeCard(out, st.offline, rec)
+	want, err := cardOf(out, st.offline, rec).encode()
 	if err != nil {
 		return false
 	}
@@ -165,9 +166,19 @@ func (b *build) write(st *stepState, out *spec.OutputBody, dir string) (*outputR
 	if err != nil {
 		return nil, err
 	}
-	old, _ := readCard(dir) // without a card nothing there is ours
-	for i := range rec.Files {
-		f := &rec.Files[i]
+	old, _ := readCard(dir) // without one, the cache tells what is ours
+	if err := b.checkInstall(out, dir, old, rec.Files); err != nil {
+		return nil, err
+	}
+	if err := measureAll(work.files, rec.Files); err != nil {
+		return nil, err
+	}
+	now := cardOf(out, st.offline, rec)
+	interim := interimCard(now, old)
+	if err := writeCard(work.path, dir, interim); err != nil {
+		return nil, err
+	}
+	for _, f := range rec.Files {
 		if err := install(work.files, dir, f); err != nil {
 			return nil, err
 		}
@@ -175,11 +186,10 @@ func (b *build) write(st *stepState, out *spec.OutputBody, dir string) (*outputR
 	if err := removeStale(dir, old, rec, b.fileDigest); err != nil {
 		return nil, err
 	}
-	content, err := encodeCard(out, st.offline, rec)
-	if err != nil {
-		return nil, err
+	if len(interim.Files) == len(now.Files) {
+		return rec, nil
 	}
-	return rec, writeCard(work.path, dir, content)
+	return rec, writeCard(work.path, dir, now)
 }
 
 // runOutput gives every row to an output's component and collects the files
@@ -190,6 +200,8 @@ func (b *build) runOutput(st *stepState, out *spec.OutputBody, work string) (*ou
 		return nil, err
 	}
 	defer run.Close()
+	st.addCalls(run.Counts)
+	calls := b.tracer(traceCalls)
 	rec := &outputRecord{Files: []fileRecord{}, Splits: map[string]int64{}, Skipped: map[string]int64{}}
 	sent := make(chan error, 1)
 	splits := &splitLog{}
@@ -200,7 +212,7 @@ func (b *build) runOutput(st *stepState, out *spec.OutputBody, work string) (*ou
 		}
 		sent <- err
 	}()
-	recvErr := collect(run, rec, splits)
+	recvErr := collect(run, rec, splits, calls)
 	if recvErr != nil {
 		run.Close() // which ends sendRows
 	}
@@ -211,6 +223,9 @@ func (b *build) runOutput(st *stepState, out *spec.OutputBody, work string) (*ou
 	}
 	if recvErr != nil {
 		return nil, recvErr
+	}
+	if rec.Calls, err = calls.finish(); err != nil {
+		return nil, err
 	}
 	splits.count(rec.Splits)
 	countLines(rec)
@@ -228,16 +243,14 @@ type sendError struct{ error }
 // countLines takes the splits' rows from the files, where these are named
 // after their split (train.jsonl, train-00000-of-00001.parquet) and say how
 // many rows they hold: a row of the dataset may make several rows of an
-// output.
+// output. A file that is named otherwise and holds none, such as a README,
+// says nothing.
 func countLines(rec *outputRecord) {
 	lines := map[string]int64{}
 	for _, f := range rec.Files {
-		name := path.Base(f.Path)
-		split := ""
-		for s := range rec.Splits {
-			if rest, ok := strings.CutPrefix(name, s); ok && rest != "" && (rest[0] == '.' || rest[0] == '-') && len(s) > len(split) {
-				split = s
-			}
+		split := splitOfFile(path.Base(f.Path), slices.Collect(maps.Keys(rec.Splits)))
+		if split == "" && f.Rows == 0 {
+			continue
 		}
 		if split == "" || f.Rows == 0 {
 			return
@@ -291,7 +304,7 @@ func (l *splitLog) count(splits map[string]int64) {
 }
 
 // collect takes an output's results and files until it is done.
-func collect(run Run, rec *outputRecord, splits *splitLog) error {
+func collect(run Run, rec *outputRecord, splits *splitLog, calls *tracer) error {
 	for {
 		ev, err := run.Recv()
 		if errors.Is(err, io.EOF) {
@@ -301,6 +314,7 @@ func collect(run Run, rec *outputRecord, splits *splitLog) error {
 			return err
 		}
 		for _, res := range ev.Results {
+			calls.calls(res.Calls)
 			if res.Err != nil {
 				return &RunError{Code: res.Err.Code, Summary: res.Err.Summary, Detail: res.Err.Detail}
 			}

@@ -14,6 +14,8 @@
 //	source.go   a threat source, which has no input
 //	rows.go     every other component, row by row: what is known, what is sent
 //	results.go  what comes back
+//	emit.go     what is passed on of it
+//	reuse.go    what became of whole chunks of rows, remembered too
 //	tasks.go    equal tasks, of which one runs
 //	order.go    results come in any order and leave in the order of the input
 //	stop.go     how steps wait for each other, and how a build ends

@@ -34,10 +34,11 @@ type Options struct {
 	// rest on; nothing else is.
 	Targets []string
 	// Refresh are addresses of steps whose rows are made anew although the
-	// cache has them, with new answers of their models.
+	// cache has them, with new answers of their models. Rows that an earlier
+	// build made anew for the same Refresh, but did not end well, stay.
 	Refresh []string
 	// KeepGoing finishes what does not rest on a failed step before the build
-	// fails.
+	// fails; if several steps did, with Failures.
 	KeepGoing bool
 	// Last tells what the last build had under an address, for plans to
 	// compare with; it may be nil.
@@ -86,13 +87,16 @@ func (e *UnknownAddressError) Error() string {
 
 // Engine builds one recipe.
 type Engine struct {
-	opts   Options
-	mark   uint64 // of the rows that this engine makes anew on request
-	events sync.Mutex
+	opts      Options
+	mark      uint64                  // of this engine and the refreshes that it begins, see refreshRecord
+	refreshes map[cache.Digest]uint64 // under way, by refreshKey
+	events    sync.Mutex
 }
 
 // New gives an engine.
-func New(opts Options) *Engine { return &Engine{opts: opts, mark: rand.Uint64() | 1} }
+func New(opts Options) *Engine {
+	return &Engine{opts: opts, mark: rand.Uint64() | 1 | 1<<32, refreshes: map[cache.Digest]uint64{}}
+}
 
 // maxHeals bounds how often a build starts over because the cache had lost
 // rows that a record promised.
@@ -118,6 +122,9 @@ func (e *Engine) Build(ctx context.Context) (*Summary, error) {
 				continue
 			}
 			err = errors.Join(err, werr)
+		}
+		if err == nil {
+			err = e.endRefreshes()
 		}
 		sum := b.summary()
 		addCalls(sum, spent)
@@ -185,11 +192,13 @@ type build struct {
 type stepState struct {
 	*spec.Step
 	flow    *flow
+	depth   int          // steps on the longest way here from a source
 	offline bool         // rests on the offline model
 	base    key.List     // the key's parts that the input is not among
 	key     cache.Digest // of the record, once it was found or made
 	trace   *tracer
-	refresh bool       // stored rows do not count
+	refresh bool // stored rows do not count, but those with the mark
+	mark    uint64
 	twin    *stepState // an earlier step with the same rows under the same keys
 	hit     bool
 	whole   bool // all of its rows are known
@@ -198,6 +207,7 @@ type stepState struct {
 	seconds float64
 
 	stopped atomic.Bool   // it failed; what is in flight goes on
+	failure error         // why, if the build keeps going; with build.mu
 	blocked atomic.Bool   // it rests on a step that failed
 	ended   chan struct{} // closed when it has run
 
@@ -225,6 +235,7 @@ func (e *Engine) newBuild(ctx context.Context, dry *dryRun) (*build, error) {
 		st.dropped, st.failed = map[string]int64{}, map[string]int64{}
 		for _, in := range s.Inputs {
 			st.offline = st.offline || b.states[in].offline
+			st.depth = max(st.depth, b.states[in].depth+1)
 		}
 		b.states[s] = st
 		b.order = append(b.order, st)
@@ -252,7 +263,10 @@ func (b *build) run() error {
 	defer b.cancel()
 	stopWatch := b.watchInterrupt()
 	defer stopWatch()
+	defer b.reportProjection()()
 	if err := b.lookUpAll(); err != nil {
+		b.fail(err)
+	} else if err := b.checkForeign(); err != nil {
 		b.fail(err)
 	}
 	b.linkTwins()
@@ -277,7 +291,7 @@ func (b *build) run() error {
 	if b.err == nil && b.stopping.Load() {
 		b.err = ErrInterrupted
 	}
-	return b.err
+	return b.outcome()
 }
 
 // lookUpAll finds the steps that the cache knows, in order.

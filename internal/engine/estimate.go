@@ -208,11 +208,15 @@ func (e *estimator) work(w *Work) {
 }
 
 // fromHistory is how many calls tasks make at most that are like those before.
-// Few of them may do what was not seen: up to twice as much as any did.
+// Few of them may do what was not seen: up to twice as much as any did, or,
+// where too few were seen to tell, whatever the component may do.
 func (e *estimator) fromHistory(tasks, most float64, declared bool) float64 {
 	seen := e.history.calls
 	extreme := 2*seen.max + 1
-	if declared {
+	switch {
+	case declared && seen.n < enough:
+		extreme = most
+	case declared:
 		extreme = math.Min(extreme, most)
 	}
 	high := seen.unseen(extreme, tasks)
@@ -282,7 +286,7 @@ func price(m *spec.Model, input, output float64) float64 {
 	if m.Price == nil {
 		return 0
 	}
-	return m.Price.Cost(input, output)
+	return m.Price.Cost(input, 0, output)
 }
 
 // unpriced names the models that cost something, but nobody says what.
@@ -334,11 +338,16 @@ func configNumber(config []byte, attr string) float64 {
 
 // seconds is how long the calls take at the declared limits. Which provider
 // answers how many of them is not known: at most one answers all, at least
-// each an equal share.
+// each an equal share. How long a batch takes nobody knows.
 func (e *estimator) seconds(w *Work, latency stat) Range {
 	providers := map[*spec.Provider]bool{}
 	for _, m := range e.step.Role.Models {
-		providers[m.Provider] = true
+		if m.Mode == spec.ModeBatch && w.Calls.High > 0 {
+			return Range{High: math.Inf(1)}
+		}
+		for _, p := range m.Providers() {
+			providers[p] = true
+		}
 	}
 	each := latency.total(w.Calls)
 	low, high := math.Inf(1), 0.0

@@ -2,12 +2,13 @@ package engine
 
 // Event is something that happened in a build. Exactly one field is set.
 type Event struct {
-	Started  *StepStarted
-	Progress *StepProgress
-	Failed   *RowFailed
-	Finished *StepSummary
-	Output   *OutputSummary
-	Notice   *Notice
+	Started    *StepStarted
+	Progress   *StepProgress
+	Projection *Projection // of the whole build, where calls have a price
+	Failed     *RowFailed
+	Finished   *StepSummary
+	Output     *OutputSummary
+	Notice     *Notice
 }
 
 // StepStarted is sent when a step begins to run (not for a hit).

@@ -20,6 +20,10 @@ import (
 	"github.com/autosafe/autosafe/spec/schema"
 )
 
+// patience is how long a test waits for what must come. It bounds a hang and
+// measures nothing.
+const patience = 3 * time.Minute
+
 // fakeRunner runs components in this process and remembers what was asked.
 type fakeRunner struct {
 	mu      sync.Mutex

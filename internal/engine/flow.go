@@ -99,9 +99,14 @@ func newFlow(store blobStore) *flow {
 
 // append adds rows of the flow's own.
 func (f *flow) append(rows []row.Row) error {
+	return f.appendHashed(hashRows(rows))
+}
+
+// hashRows makes rows ready to be added.
+func hashRows(rows []row.Row) []hashed {
 	list := make([]hashed, len(rows))
 	parallel(len(rows), func(i int) { list[i] = hashRow(rows[i]) })
-	return f.appendHashed(list)
+	return list
 }
 
 // hashed is a row in one piece, with its digest.
@@ -137,6 +142,62 @@ func (f *flow) appendHashed(rows []hashed) error {
 	return f.wait()
 }
 
+// cut ends the chunk that is being filled: what follows lies in others. It gives
+// the number of segments.
+func (f *flow) cut() int {
+	f.mu.Lock()
+	c := f.lastChunk()
+	if c != nil {
+		c.full = true
+	}
+	n := len(f.segments)
+	f.changed.Broadcast()
+	f.mu.Unlock()
+	if c != nil {
+		f.seal(c)
+	}
+	return n
+}
+
+// between gives segments by their numbers.
+func (f *flow) between(from, to int) []*segment {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.segments[from:to:to]
+}
+
+// appendStored adds the rows of chunks that are stored, given their digests.
+func (f *flow) appendStored(chunks []*chunk, digests [][32]byte) error {
+	f.cut()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range chunks {
+		f.segments = append(f.segments, &segment{chunk: c, all: true})
+	}
+	for i := range digests {
+		f.digest.Write(digests[i][:])
+	}
+	f.rows += int64(len(digests))
+	f.changed.Broadcast()
+	return f.wait()
+}
+
+// stored gives the digest of a chunk that has n rows and takes no more, once
+// it is stored; false if it never is.
+func (f *flow) stored(c *chunk, n int) (cache.Digest, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for {
+		if d, ok := c.storedAs(n); ok {
+			return d, true
+		}
+		if !c.full || f.done || f.sealErr != nil {
+			return cache.Digest{}, false
+		}
+		f.changed.Wait()
+	}
+}
+
 // wait holds the writer until the reader has caught up. f.mu is held.
 func (f *flow) wait() error {
 	for f.room > 0 && f.rows-f.taken > f.room && !f.aborted {
@@ -166,6 +227,10 @@ func (f *flow) add(r *hashed) *chunk {
 	c.full = c.n >= chunkRows || c.bytes >= chunkBytes
 	return c
 }
+
+// filling says whether more rows may be added to the chunk of a segment. f.mu
+// is held.
+func (f *flow) filling(s *segment) bool { return !f.done && s.chunk == f.lastChunk() }
 
 // lastChunk returns the chunk that is being filled. f.mu is held.
 func (f *flow) lastChunk() *chunk {
@@ -199,6 +264,7 @@ func (f *flow) seal(c *chunk) {
 func (f *flow) sealed(c *chunk, digest cache.Digest, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.changed.Broadcast()
 	if err != nil {
 		if f.sealErr == nil {
 			f.sealErr = err

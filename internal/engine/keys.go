@@ -120,9 +120,20 @@ func modelPart(m *spec.Model) []byte {
 		ReasoningEffort  string   `json:"reasoning_effort,omitempty"`
 		Structured       string   `json:"structured,omitempty"`
 		ReplyRetries     int      `json:"reply_retries"`
+		ToolForm         string   `json:"tool_form,omitempty"`
+
+		ExtraBody map[string]json.RawMessage `json:"extra_body,omitempty"`
 	}{
 		m.Provider.Identity(), m.ID, m.Temperature, m.TopP, m.MaxTokens, m.Stop,
 		m.FrequencyPen, m.PresencePen, m.ReasoningEffort, string(m.Structured), m.ReplyRetries,
+		string(m.ToolForm), m.ExtraBody,
+	}
+	// What "auto" comes to is the endpoint's doing, and mostly the first form.
+	if m.Structured == spec.StructuredAuto {
+		part.Structured = string(spec.StructuredSchema)
+	}
+	if m.ToolForm == spec.ToolsAuto || m.ToolForm == spec.ToolsNative {
+		part.ToolForm = ""
 	}
 	b, err := json.Marshal(part)
 	if err != nil { // only a NaN or an infinity, which the language cannot write

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -93,11 +94,21 @@ var notInKey = map[string]string{
 	"Component.Calls":         "only for estimates",
 	"Model.Name":              "a label",
 	"Model.Range":             "where it stands",
+	"Model.Replicas":          "share the first one's identity",
+	"Model.Mode":              "how calls travel",
+	"Model.Batch":             "how calls travel",
 	"Model.Price":             "does not change an answer",
 	"Provider.Name":           "a label",
 	"Provider.APIKey":         "a secret",
 	"Provider.Organization":   "who pays",
+	"Provider.Project":        "who pays",
+	"Provider.APIVersion":     "the protocol, not the model",
 	"Provider.Headers":        "secrets",
+	"Provider.Query":          "secrets",
+	"Provider.Proxy":          "the way there",
+	"Provider.CA":             "the way there",
+	"Provider.Weight":         "which replica, not what",
+	"Provider.Outage":         "how patient, not what",
 	"Provider.Seed":           "only the offline provider has one; see TestOfflineSeed",
 	"Provider.Limits":         "how fast, not what",
 	"Provider.Timeout":        "how patient, not what",
@@ -168,6 +179,12 @@ func mutate(v reflect.Value) bool {
 	case **spec.Provider:
 		*x = &spec.Provider{Type: spec.ProviderOpenAI, BaseURL: "http://other.test"}
 		return true
+	case *map[string]json.RawMessage:
+		*x = map[string]json.RawMessage{"top_k": json.RawMessage("1")}
+		return true
+	case *spec.ToolForm:
+		*x = spec.ToolsJSON
+		return true
 	case **float64:
 		other := 0.25
 		*x = &other
@@ -208,6 +225,19 @@ func reflectZero(v reflect.Value) bool {
 	}
 	v.SetZero()
 	return true
+}
+
+// What a recipe leaves open has the keys that it had before there was a choice.
+func TestOpenFormsKeepTheirKeys(t *testing.T) {
+	base := stepDigest(t, fullStep())
+	for _, form := range []spec.ToolForm{spec.ToolsAuto, spec.ToolsNative} {
+		step := fullStep()
+		m := step.Role.Models["agent"]
+		m.Structured, m.ToolForm, m.Mode = spec.StructuredAuto, form, spec.ModeLive
+		if stepDigest(t, step) != base {
+			t.Errorf("the key differs with tool_form %q", form)
+		}
+	}
 }
 
 func TestFileContentIsInTheKey(t *testing.T) {

@@ -86,6 +86,11 @@ func (b *build) prepare() error {
 	}
 	for _, st := range b.order { // a twin has the same rows
 		st.refresh = st.refresh || st.Kind == spec.RoleStep && anew[st.base.Digest()]
+		if st.refresh && st.Kind == spec.RoleStep {
+			if err := b.markRefresh(st); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

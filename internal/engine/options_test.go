@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -185,6 +186,59 @@ func TestRefresh(t *testing.T) {
 	}
 }
 
+// TestRefreshGoesOn refreshes a step in builds that fail elsewhere: what was made
+// anew is not made again, but for rows that failed, until a build ends well.
+func TestRefreshGoesOn(t *testing.T) {
+	p := newPipe(t, rows(5)...)
+	p.samples, p.onError, p.allowed = 1, spec.OnErrorDrop, -1
+	p.build(nil)
+	luck, bad := false, true
+	var mu sync.Mutex
+	asked := 0
+	p.fake.workFor = func(s RunSpec, task Task) Result {
+		mu.Lock()
+		defer mu.Unlock()
+		if s.Address != "simulator.b.y" && bad {
+			return Result{Err: &RowError{Code: "bad", Summary: "the other branch fails", Transient: true}}
+		}
+		if s.Address == "simulator.b.y" {
+			asked++
+			if string(task.Row) == `{"n":1}` && !luck {
+				return Result{Err: &RowError{Code: "bad", Summary: "no luck"}}
+			}
+		}
+		return echo(task)
+	}
+	build := func(limit, wantMiss, wantAsked int, fails bool) {
+		t.Helper()
+		e := p.engine()
+		e.opts.KeepGoing, e.opts.Limit = true, limit
+		e.opts.Refresh = []string{"simulator.b.y"}
+		e.opts.Recipe = twoBranches(e.opts.Recipe)
+		plan, err := e.Plan(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked = 0
+		_, err = e.Build(context.Background())
+		if (err != nil) != fails {
+			t.Fatalf("the build ended with %v", err)
+		}
+		if asked != wantAsked || plan.Steps[1].RowsMiss != int64(wantMiss) {
+			t.Errorf("%d rows were made anew and planned were %d; want %d", asked, plan.Steps[1].RowsMiss, wantAsked)
+		}
+	}
+	build(0, 5, 5, true)
+	build(0, 1, 1, true) // the row that failed
+	luck = true
+	build(2, 2, 2, true) // a slice is a refresh of its own
+	build(0, 2, 2, true) // and what it made anew bears another mark
+	build(0, 0, 0, true)
+	bad = false
+	build(0, 0, 0, false)
+	build(0, 5, 5, false) // it had ended: all over again
+}
+
 // TestKeepGoing has one branch fail, and the other come to its end.
 func TestKeepGoing(t *testing.T) {
 	for _, keep := range []bool{false, true} {
@@ -221,6 +275,34 @@ func TestKeepGoing(t *testing.T) {
 		e.opts.Targets = []string{"dataset.other"}
 		if again, err := e.Build(context.Background()); err != nil || slices.Contains(statuses(again), run) {
 			t.Errorf("what was finished runs again: %v, %v", statuses(again), err)
+		}
+	}
+}
+
+// TestKeepGoingTellsAll has both branches fail: each is told of, in the order of
+// the steps, however often a step tells of its failure.
+func TestKeepGoingTellsAll(t *testing.T) {
+	for _, keep := range []bool{false, true} {
+		p := newPipe(t, rows(20)...)
+		e := p.engine()
+		e.opts.KeepGoing = keep
+		e.opts.Recipe = twoBranches(e.opts.Recipe)
+		p.fake.workFor = func(s RunSpec, _ Task) Result {
+			return Result{Err: &RowError{Code: "bad", Summary: "no luck at " + s.Address}}
+		}
+		sum, err := e.Build(context.Background())
+		var all Failures
+		if !errors.Is(err, ErrTooManyFailures) || errors.As(err, &all) != keep || sum.Error != err.Error() {
+			t.Fatalf("keep %v: %v, in the summary %q", keep, err, sum.Error)
+		}
+		var got []string
+		for _, err := range all {
+			got = append(got, err.Error())
+		}
+		text := ErrTooManyFailures.Error() + ": no luck at "
+		want := []string{"simulator.b.y: " + text + "simulator.b.y", "simulator.b.other: " + text + "simulator.b.other"}
+		if keep && !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 }

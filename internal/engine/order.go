@@ -7,12 +7,24 @@ import (
 	"github.com/autosafe/autosafe/internal/row"
 )
 
-// outcome is the answer to one task, from the cache or from a plugin.
+// outcome is the answer to one task, from the cache or from a plugin, or to all
+// tasks of a chunk.
 type outcome struct {
 	row    row.Row // the input row, whole
 	sample int
 	key    cache.Digest // of the task
 	record *rowRecord
+	chunk  *chunkTasks // that the task is one of; nil: of none
+
+	known *chunkRecord // of all tasks of a chunk, in place of the above
+}
+
+// places is how many tasks the answer is to.
+func (o *outcome) places() uint64 {
+	if o.known != nil {
+		return uint64(len(o.known.tasks))
+	}
+	return 1
 }
 
 // sequencer takes outcomes in any order and gives them in the order in which
@@ -43,8 +55,9 @@ func (s *sequencer) full() bool {
 	return s.last-s.first >= s.limit
 }
 
-// reserve opens the next place, waiting for room. It fails once broken.
-func (s *sequencer) reserve() (seq uint64, ok bool) {
+// reserve opens the next places, of which it gives the first, waiting for room
+// for one. It fails once broken.
+func (s *sequencer) reserve(places int) (seq uint64, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.last-s.first >= s.limit && !s.broken {
@@ -53,8 +66,8 @@ func (s *sequencer) reserve() (seq uint64, ok bool) {
 	if s.broken {
 		return 0, false
 	}
-	s.last++
-	return s.last - 1, true
+	s.last += uint64(places)
+	return s.last - uint64(places), true
 }
 
 func (s *sequencer) put(seq uint64, o outcome) {
@@ -115,7 +128,7 @@ func (s *sequencer) take() []outcome {
 				break
 			}
 			delete(s.ready, s.first)
-			s.first++
+			s.first += o.places()
 			out = append(out, o)
 		}
 		if len(out) > 0 {

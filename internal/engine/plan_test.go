@@ -391,7 +391,9 @@ func TestPlanHasNoRoom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	must(withdraw(p.store, planOf(plan, "simulator.b.y").Parts.Digest())) // rows are put together anew
+	y := planOf(plan, "simulator.b.y")
+	must(withdraw(p.store, y.Parts.Digest())) // rows are put together anew
+	must(withdraw(p.store, epochKey(y.Base)))
 	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "none"))
 	_, err = p.engine().Plan(context.Background())
 	if !errors.Is(err, os.ErrNotExist) || errors.Is(err, ErrInterrupted) {

@@ -48,6 +48,20 @@ func (p *progress) failures() int64 {
 	return n
 }
 
+// addCalls has the calls of one more run counted: a dataset has several.
+func (p *progress) addCalls(more func() CallCounts) {
+	p.count(func(p *progress) {
+		before := p.calls
+		p.calls = func() CallCounts {
+			c := more()
+			if before != nil {
+				c.Add(before())
+			}
+			return c
+		}
+	})
+}
+
 func (p *progress) callCounts() CallCounts {
 	if p.calls == nil {
 		return CallCounts{}
@@ -116,6 +130,9 @@ func (b *build) summary() *Summary {
 		s := st.finished(status)
 		sum.Steps = append(sum.Steps, *s)
 		sum.Calls.Add(s.Calls)
+		if s.Calls.CostUSD > 0 {
+			sum.PriceList = max(sum.PriceList, priceList(st.Step))
+		}
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -131,6 +148,19 @@ func (b *build) summary() *Summary {
 		}
 	}
 	return sum
+}
+
+// priceList is the date of the price list that a model of a step is priced by.
+func priceList(s *spec.Step) (date string) {
+	if s.Role == nil {
+		return ""
+	}
+	for _, m := range s.Role.Models {
+		if m.Price != nil {
+			date = max(date, m.Price.Listed)
+		}
+	}
+	return date
 }
 
 // progressInterval is how often a running step tells how far it is.

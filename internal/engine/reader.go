@@ -3,6 +3,7 @@ package engine
 import (
 	"iter"
 	"sync/atomic"
+	"time"
 
 	"github.com/autosafe/autosafe/internal/row"
 )
@@ -14,8 +15,15 @@ type reader struct {
 	seg   int
 	pos   int
 
+	// patience is how long the first rows of a chunk wait for the others.
+	patience time.Duration
+
 	stopped atomic.Bool
 }
+
+// chunkPatience lets a step whose input comes quickly take it in whole chunks.
+// One whose input comes slowly is held up by no more than this.
+const chunkPatience = 20 * time.Millisecond
 
 // span is some rows of a segment, not yet loaded.
 type span struct {
@@ -54,6 +62,8 @@ func (r *reader) read(f *flow) (s span, ok bool, err error) {
 	if err := f.open(); err != nil {
 		return s, false, err
 	}
+	var company companion
+	defer company.stop()
 	for {
 		if r.stopped.Load() {
 			return s, false, errStopped
@@ -61,6 +71,9 @@ func (r *reader) read(f *flow) (s span, ok bool, err error) {
 		if r.seg < len(f.segments) {
 			seg := f.segments[r.seg]
 			if n := seg.len(); r.pos < n {
+				if r.pos == 0 && r.patience > 0 && f.filling(seg) && company.awaited(f, r.patience) {
+					continue
+				}
 				s = span{flow: f, segment: seg, index: seg.index, from: r.pos, n: n}
 				r.pos = n
 				if f.room > 0 {
@@ -78,6 +91,36 @@ func (r *reader) read(f *flow) (s span, ok bool, err error) {
 			return s, false, f.err
 		}
 		f.changed.Wait()
+	}
+}
+
+// companion is the waiting of rows for others.
+type companion struct {
+	until time.Time
+	timer *time.Timer
+}
+
+// awaited waits for a change of the flow, which is locked, or for the end of
+// the patience; false if that has come before.
+func (c *companion) awaited(f *flow, patience time.Duration) bool {
+	if c.timer == nil {
+		c.until = time.Now().Add(patience)
+		c.timer = time.AfterFunc(patience, func() {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.changed.Broadcast()
+		})
+	}
+	if !time.Now().Before(c.until) {
+		return false
+	}
+	f.changed.Wait()
+	return true
+}
+
+func (c *companion) stop() {
+	if c.timer != nil {
+		c.timer.Stop()
 	}
 }
 

@@ -57,6 +57,8 @@ type outputRecord struct {
 	Rows    int64            `json:"rows"`
 	Splits  map[string]int64 `json:"splits"`
 	Skipped map[string]int64 `json:"skipped,omitempty"`
+	// Calls are blobs with the keys of the model calls made for it (trace.go).
+	Calls []cache.Digest `json:"calls,omitempty"`
 }
 
 type fileRecord struct {
@@ -103,7 +105,7 @@ type rowRecord struct {
 	dropped string
 	err     *RowError
 	calls   []string
-	mark    uint64 // of the engine that made it anew on request
+	mark    uint64 // of the refresh that made it anew, see refreshRecord
 }
 
 func (r *rowRecord) encode() ([]byte, error) {

@@ -39,7 +39,7 @@ func TestOneMissBeforeManyHits(t *testing.T) {
 		if want := int64(len(p.source) * p.samples); sum.Steps[1].RowsOut != want {
 			t.Errorf("%+v, want %d rows", sum, want)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the build hangs")
 	}
 }
@@ -201,7 +201,7 @@ func TestPluginDies(t *testing.T) {
 		p.fake.dieAt = dieAt
 		before := runtime.NumGoroutine()
 		p.build(func(err error) bool { return errors.Is(err, errDied) })
-		for wait := 0; runtime.NumGoroutine() > before && wait < 100; wait++ {
+		for begun := time.Now(); runtime.NumGoroutine() > before && time.Since(begun) < patience; {
 			time.Sleep(10 * time.Millisecond)
 		}
 		if after := runtime.NumGoroutine(); after > before {

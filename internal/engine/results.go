@@ -8,6 +8,7 @@ import (
 
 	"github.com/autosafe/autosafe/cache"
 	"github.com/autosafe/autosafe/internal/row"
+	"github.com/autosafe/autosafe/spec"
 )
 
 // receive takes the plugin's answers until it has given them all.
@@ -50,14 +51,16 @@ func (s *rowStep) results(results []Result) error {
 			return &RunError{Code: "bad_result", Summary: "the plugin answered a row that it was not asked",
 				Detail: fmt.Sprintf("%s: number %d", s.st.Address, res.Seq)}
 		}
-		<-s.places
+		for range s.placesOf(&task) {
+			<-s.places
+		}
 		s.st.count(func(p *progress) { p.inFlight-- })
 		rec, err := s.keep(task, res)
 		if err != nil {
 			return err
 		}
 		for _, w := range s.tasks.done(task, rec, s) {
-			if err := w.step.settle(w.seq, outcome{w.row, w.sample, task.key, rec}); err != nil {
+			if err := w.step.settle(w.seq, outcome{row: w.row, sample: w.sample, key: task.key, record: rec, chunk: w.chunk}); err != nil {
 				// The step has failed; what is in flight still finishes.
 				s.failStep(w.step.st, err)
 			}
@@ -70,7 +73,7 @@ func (s *rowStep) results(results []Result) error {
 func (s *rowStep) keep(task pendingTask, res Result) (*rowRecord, error) {
 	rec := &rowRecord{dropped: res.Dropped, err: res.Err, calls: res.Calls}
 	if s.st.refresh {
-		rec.mark = s.mark
+		rec.mark = s.st.mark
 	}
 	var p row.Parser
 	for i := range res.Rows {
@@ -116,39 +119,10 @@ func (s *rowStep) count(o outcome) error {
 	return nil
 }
 
-// emit merges what was written into the input rows and passes them on.
-func (s *rowStep) emit() error {
-	for {
-		outcomes := s.seq.take()
-		if len(outcomes) == 0 {
-			return nil
-		}
-		var rows []row.Row
-		for _, o := range outcomes {
-			if o.record == nil { // a plan does not know
-				continue
-			}
-			if o.record.err != nil {
-				s.st.trace.task(o.key, 0)
-				continue
-			}
-			s.st.trace.task(o.key, len(o.record.rows))
-			for i, written := range o.record.rows {
-				r := o.row.Merge(blockColumn(written, s.st.Role))
-				rows = append(rows, r.WithString("id", s.childID(o, i)))
-			}
-		}
-		s.st.count(func(p *progress) { p.rowsOut += int64(len(rows)) })
-		if err := s.st.flow.append(rows); err != nil {
-			return err
-		}
-	}
-}
-
 // childID is the id of the i-th row that a task gave.
-func (s *rowStep) childID(o outcome, i int) string {
+func childID(body *spec.RoleBody, o outcome, i int) string {
 	id := o.row.String("id")
-	if s.st.Role.Samples > 0 {
+	if body.Samples > 0 {
 		id += "." + strconv.Itoa(o.sample)
 	}
 	if i > 0 {

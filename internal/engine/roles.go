@@ -136,7 +136,7 @@ func (b *build) start(st *stepState, body *spec.RoleBody, address, workDir strin
 		return nil, err
 	}
 	run, err := b.opts.Runner.Start(b.ctx, RunSpec{
-		Address: address, Plugin: body.Plugin, Role: body.Component.Role, Component: body.Component.Name,
+		Address: address, Depth: st.depth, Plugin: body.Plugin, Role: body.Component.Role, Component: body.Component.Name,
 		Config: config, Models: body.Models, Seed: st.Seed, Generation: st.Generation, WorkDir: workDir, Refresh: st.refresh,
 	})
 	if err != nil {

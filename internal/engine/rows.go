@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -17,16 +18,56 @@ import (
 const maxOpenRows = 2048
 
 // inFlightLimit is how many tasks may be at the plugin at once: enough to
-// keep its models busy.
+// keep its models busy, or to fill a batch of a model that is asked in batches.
 func inFlightLimit(b *spec.RoleBody) int {
 	if len(b.Models) == 0 {
 		return 1024
 	}
-	n := 0
+	n, batch := 0, 0
 	for _, m := range b.Models {
-		n = max(n, m.Provider.Limits.Concurrency)
+		n = max(n, concurrency(m))
+		switch {
+		case m.Mode != spec.ModeBatch:
+		case m.Batch.MaxRequests > 0:
+			batch = max(batch, m.Batch.MaxRequests)
+		default:
+			batch = max(batch, batchTasksUnset)
+		}
 	}
-	return min(max(64, 2*n), 1024)
+	return max(min(max(64, 2*n), 1024), min(batch, maxBatchTasks))
+}
+
+// concurrency is how many calls a model gets at a time in all the places that
+// serve it; 0 for the default of a single one.
+func concurrency(m *spec.Model) int {
+	if len(m.Replicas) == 0 {
+		return m.Provider.Limits.Concurrency
+	}
+	n := 0
+	for _, p := range m.Replicas {
+		n += cmp.Or(p.Limits.Concurrency, defaultConcurrency)
+	}
+	return n
+}
+
+// How many tasks a step with a model in batches has at the plugin: as many as
+// the recipe has in a batch, within what OpenAI takes, and else fewer, since
+// each takes some 90 KB of memory in both processes together.
+const (
+	maxBatchTasks   = 50_000
+	batchTasksUnset = 20_000
+)
+
+// placeBytes is how large a task may be that takes one place where there are
+// very many of them. So those that wait for a batch take 200 MB at most.
+const placeBytes = 4 << 10
+
+// placesOf is how many places a task takes.
+func (s *rowStep) placesOf(t *pendingTask) int {
+	if cap(s.places) <= 1024 {
+		return 1
+	}
+	return min(1+t.row.Size()/placeBytes, cap(s.places))
 }
 
 // rowStep is a component at work row by row. Three goroutines share it:
@@ -40,6 +81,7 @@ type rowStep struct {
 	seq     *sequencer
 	places  chan struct{} // a task at the plugin holds one
 	tasks   *taskTable
+	reuse   *reuse
 
 	mu        sync.Mutex
 	pending   map[uint64]pendingTask
@@ -51,22 +93,25 @@ type rowStep struct {
 // pendingTask is a task on its way to the plugin, or there.
 type pendingTask struct {
 	Task
-	row row.Row // the input row, whole
-	key cache.Digest
+	row   row.Row // the input row, whole
+	key   cache.Digest
+	chunk *chunkTasks
 }
 
 func newRowStep(b *build, st *stepState) *rowStep {
 	if st.table == nil {
 		st.table = newTaskTable()
 	}
-	return &rowStep{
+	s := &rowStep{
 		build: b, st: st, keys: newRowKeys(st.base),
-		seq:     newSequencer(maxOpenRows),
+		seq:     newSequencer(max(maxOpenRows, inFlightLimit(st.Role))),
 		pending: map[uint64]pendingTask{},
 		tasks:   st.table,
 		places:  make(chan struct{}, inFlightLimit(st.Role)),
 		samples: max(1, st.Role.Samples),
 	}
+	s.reuse = &reuse{step: s}
+	return s
 }
 
 func (s *rowStep) run() error {
@@ -74,6 +119,11 @@ func (s *rowStep) run() error {
 	// otherwise hold up its rows.
 	if err := s.opts.Store.Refresh(cache.Rows); err != nil {
 		return err
+	}
+	if s.st.refresh && s.dry == nil {
+		if err := s.reuse.forget(); err != nil {
+			return err
+		}
 	}
 	emitted := make(chan error, 1)
 	go func() {
@@ -125,7 +175,8 @@ func (s *rowStep) wait() error {
 // dispatch reads the input to its end, or until the build stops.
 func (s *rowStep) dispatch() error {
 	in := s.reader(s.st)
-	err := pipeline[span, []lookedUp]{
+	in.patience = chunkPatience
+	err := pipeline[span, lookedUpRows]{
 		next: func() (span, bool, error) {
 			rows, ok, err := in.span()
 			if err != nil && s.halted(s.st) {
@@ -143,6 +194,14 @@ func (s *rowStep) dispatch() error {
 	return err
 }
 
+// lookedUpRows are rows with what was found for them.
+type lookedUpRows struct {
+	known *chunkRecord // of all of them; nil: rows has them one by one
+	n     int
+	rows  []lookedUp
+	chunk *chunkTasks // that they are; nil: no chunk as a whole
+}
+
 // lookedUp is a row with what was found for it ahead, beside other rows.
 type lookedUp struct {
 	row     row.Row
@@ -157,8 +216,26 @@ type sampleFound struct {
 	record *rowRecord // nil if there is none, or was none yet
 }
 
-// lookUpRows looks rows up in the cache.
-func (s *rowStep) lookUpRows(rows span) ([]lookedUp, error) {
+// lookUpRows looks rows up in the cache: all at once, or one by one.
+func (s *rowStep) lookUpRows(rows span) (found lookedUpRows, err error) {
+	found.n = rows.n - rows.from
+	k, whole, err := s.reuse.key(rows)
+	if err != nil {
+		return found, err
+	}
+	if whole {
+		if found.known, err = s.reuse.find(k, found.n); err != nil || found.known != nil {
+			return found, err
+		}
+		if s.dry == nil {
+			found.chunk = &chunkTasks{k, found.n * s.samples}
+		}
+	}
+	found.rows, err = s.lookUpEach(rows)
+	return found, err
+}
+
+func (s *rowStep) lookUpEach(rows span) ([]lookedUp, error) {
 	items, err := rows.load()
 	if err != nil {
 		return nil, err
@@ -186,11 +263,14 @@ func (s *rowStep) lookUpRows(rows span) ([]lookedUp, error) {
 	return list, nil
 }
 
-func (s *rowStep) dispatchRows(rows []lookedUp) error {
+func (s *rowStep) dispatchRows(found lookedUpRows) error {
+	s.st.count(func(p *progress) { p.rowsIn += int64(found.n) })
+	if found.known != nil {
+		return s.dispatchKnown(found.known)
+	}
 	var batch []pendingTask
 	var hits []placed
-	s.st.count(func(p *progress) { p.rowsIn += int64(len(rows)) })
-	for _, r := range rows {
+	for _, r := range found.rows {
 		for sample := range r.samples {
 			// Who waits for places must not hold what would free them.
 			if len(batch)+len(hits) > 0 && s.seq.full() {
@@ -200,7 +280,7 @@ func (s *rowStep) dispatchRows(rows []lookedUp) error {
 				}
 				batch, hits = nil, hits[:0]
 			}
-			task, hit, err := s.dispatchOne(&r, sample, &hits)
+			task, hit, err := s.dispatchOne(&r, sample, found.chunk, &hits)
 			if err != nil {
 				return err
 			}
@@ -218,6 +298,32 @@ func (s *rowStep) dispatchRows(rows []lookedUp) error {
 	return s.send(batch)
 }
 
+// dispatchKnown answers all tasks of a chunk.
+func (s *rowStep) dispatchKnown(known *chunkRecord) error {
+	if s.halted(s.st) {
+		return errStopped
+	}
+	tasks := int64(len(known.tasks))
+	seq, ok := s.seq.reserve(len(known.tasks))
+	if !ok {
+		return errStopped
+	}
+	s.st.count(func(p *progress) {
+		p.tasks += tasks
+		p.rowsHit += tasks
+	})
+	for reason, n := range known.dropped {
+		s.st.drop(reason, n)
+	}
+	if s.dry != nil {
+		for i := 0; i < len(known.tasks); i += s.samples {
+			s.dry.diff.note(known.tasks[i].Key)
+		}
+	}
+	s.seq.put(seq, outcome{known: known})
+	return nil
+}
+
 // appendReads appends the part of a row that the component sees to b.
 func (s *rowStep) appendReads(b []byte, r row.Row) []byte {
 	if s.st.Role.ReadsAll {
@@ -228,11 +334,11 @@ func (s *rowStep) appendReads(b []byte, r row.Row) []byte {
 
 // dispatchOne answers a task from the cache, with one more of hits, or makes
 // it ready to be sent. A task that is equal to one under way waits for that.
-func (s *rowStep) dispatchOne(r *lookedUp, sample int, hits *[]placed) (t pendingTask, hit bool, err error) {
+func (s *rowStep) dispatchOne(r *lookedUp, sample int, chunk *chunkTasks, hits *[]placed) (t pendingTask, hit bool, err error) {
 	if s.halted(s.st) {
 		return t, false, errStopped
 	}
-	seq, ok := s.seq.reserve()
+	seq, ok := s.seq.reserve(1)
 	if !ok {
 		return t, false, errStopped
 	}
@@ -241,7 +347,7 @@ func (s *rowStep) dispatchOne(r *lookedUp, sample int, hits *[]placed) (t pendin
 	if s.dry != nil && sample == 0 {
 		s.dry.diff.note(k)
 	}
-	if s.tasks.join(k, waiter{s, seq, r.row, sample}) {
+	if s.tasks.join(k, waiter{s, seq, r.row, sample, chunk}) {
 		return t, true, nil
 	}
 	if rec == nil { // an equal task may have finished since
@@ -252,17 +358,17 @@ func (s *rowStep) dispatchOne(r *lookedUp, sample int, hits *[]placed) (t pendin
 	switch {
 	case rec != nil:
 		s.st.count(func(p *progress) { p.rowsHit++ })
-		o := outcome{r.row, sample, k, rec}
+		o := outcome{row: r.row, sample: sample, key: k, record: rec, chunk: chunk}
 		*hits = append(*hits, placed{seq, o})
 		return t, true, s.count(o)
 	case s.dry != nil:
 		s.dry.miss(s.st, k)
-		s.seq.put(seq, outcome{r.row, sample, k, nil})
+		s.seq.put(seq, outcome{row: r.row, sample: sample, key: k})
 		return t, true, nil
 	}
 	s.tasks.claim(k, s)
 	task := Task{Seq: seq, Row: r.columns, Sample: sample, Seed: taskSeed(s.st.Seed, r.digest, sample)}
-	return pendingTask{task, r.row, k}, false, nil
+	return pendingTask{task, r.row, k, chunk}, false, nil
 }
 
 // known gives the outcome of a task that need not run; nil if it must.
@@ -271,7 +377,7 @@ func (s *rowStep) known(k cache.Digest) (*rowRecord, error) {
 		return rec, nil
 	}
 	rec, err := getRow(s.opts.Store, k)
-	if rec != nil && s.st.refresh && rec.mark != s.mark {
+	if rec != nil && s.st.refresh && !madeAnew(rec, s.st.mark) {
 		return nil, err
 	}
 	return rec, err
@@ -308,23 +414,26 @@ const batchTasks = 64
 // plugin has no place free.
 func (s *rowStep) queue(batch []pendingTask, t pendingTask) ([]pendingTask, error) {
 	batch = append(batch, t)
-	select {
-	case s.places <- struct{}{}:
-		if len(batch) < batchTasks {
-			return batch, nil
+	for range s.placesOf(&t) {
+		select {
+		case s.places <- struct{}{}:
+			continue
+		default:
 		}
-		return nil, s.send(batch)
-	default:
+		if err := s.send(batch[:len(batch)-1]); err != nil {
+			return nil, err
+		}
+		batch = []pendingTask{t}
+		select {
+		case s.places <- struct{}{}:
+		case <-s.received: // nil, and so never, before the run has started
+			return nil, s.endedEarly()
+		}
 	}
-	if err := s.send(batch[:len(batch)-1]); err != nil {
-		return nil, err
+	if len(batch) < batchTasks {
+		return batch, nil
 	}
-	select {
-	case s.places <- struct{}{}:
-	case <-s.received: // nil, and so never, before the run has started
-		return nil, s.endedEarly()
-	}
-	return []pendingTask{t}, nil
+	return nil, s.send(batch)
 }
 
 func (s *rowStep) endedEarly() error {

@@ -19,6 +19,7 @@ type Runner interface {
 // RunSpec is all that a run depends on, as plain values.
 type RunSpec struct {
 	Address    string // for messages and call accounting
+	Depth      int    // how far from a source: the calls of deeper steps go first
 	Plugin     spec.PluginRef
 	Role       schema.Role
 	Component  string
@@ -130,7 +131,9 @@ type CallCounts struct {
 	InputTokens  int64   `json:"input_tokens"`
 	OutputTokens int64   `json:"output_tokens"`
 	CostUSD      float64 `json:"cost_usd"`
-	InFlight     int64   `json:"-"`
+	// Estimated are those of Made whose endpoint did not report tokens.
+	Estimated int64 `json:"estimated,omitempty"`
+	InFlight  int64 `json:"-"`
 }
 
 // Add adds o to c.
@@ -142,5 +145,6 @@ func (c *CallCounts) Add(o CallCounts) {
 	c.InputTokens += o.InputTokens
 	c.OutputTokens += o.OutputTokens
 	c.CostUSD += o.CostUSD
+	c.Estimated += o.Estimated
 	c.InFlight += o.InFlight
 }

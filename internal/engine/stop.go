@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/autosafe/autosafe/cache"
 	"github.com/autosafe/autosafe/spec"
@@ -20,7 +21,10 @@ func (b *build) fail(err error) {
 	b.note(err)
 }
 
-func (b *build) note(err error) {
+func (b *build) note(err error) { b.noteFor(nil, err) }
+
+// noteFor notes why a step failed, which a build that keeps going tells of each.
+func (b *build) noteFor(st *stepState, err error) {
 	if errors.Is(err, errStopped) || errors.Is(err, errAborted) || errors.Is(err, errBlocked) {
 		return
 	}
@@ -29,6 +33,41 @@ func (b *build) note(err error) {
 	if b.err == nil {
 		b.err = err
 	}
+	if st != nil && st.failure == nil {
+		st.failure = err
+	}
+}
+
+// Failures are the errors of a build that kept going, in the order of the
+// steps. There are at least two.
+type Failures []error
+
+func (f Failures) Error() string {
+	texts := make([]string, len(f))
+	for i, err := range f {
+		texts[i] = err.Error()
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Unwrap gives the errors to errors.Is and errors.As.
+func (f Failures) Unwrap() []error { return f }
+
+// outcome is what the build ends with: the first error that matters, or all
+// where it kept going and several steps failed. The caller holds mu.
+func (b *build) outcome() error {
+	var all Failures
+	first := true // is none of a step
+	for _, st := range b.order {
+		if st.failure != nil {
+			all = append(all, st.failure)
+			first = first && st.failure != b.err
+		}
+	}
+	if len(all) < 2 || first {
+		return b.err
+	}
+	return all
 }
 
 // cause is the first error that matters; nil if there was none.
@@ -45,7 +84,7 @@ func (b *build) failStep(st *stepState, err error) {
 		b.fail(err)
 		return
 	}
-	b.note(err)
+	b.noteFor(st, err)
 	st.blocked.Store(errors.Is(err, errBlocked))
 	st.stopped.Store(true)
 	st.flow.abort()

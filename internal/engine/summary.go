@@ -27,6 +27,10 @@ type Summary struct {
 	// Build is the id under which the build is recorded.
 	Build string `json:"build,omitempty"`
 
+	// PriceList is the date of autosafe's own price list, if some of the cost
+	// rests on it.
+	PriceList string `json:"price_list,omitempty"`
+
 	// Offline says that some row rests on the offline model.
 	Offline bool `json:"offline_model,omitempty"`
 }

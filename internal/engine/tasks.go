@@ -28,6 +28,7 @@ type waiter struct {
 	seq    uint64
 	row    row.Row
 	sample int
+	chunk  *chunkTasks
 }
 
 // maxPassing bounds the failures that are remembered for equal tasks.
@@ -76,7 +77,7 @@ func (t *taskTable) done(task pendingTask, rec *rowRecord, owner *rowStep) []wai
 	for _, w := range others {
 		w.step.st.count(func(p *progress) { p.rowsHit++ })
 	}
-	return append([]waiter{{owner, task.Seq, task.row, task.Sample}}, others...)
+	return append([]waiter{{owner, task.Seq, task.row, task.Sample, task.chunk}}, others...)
 }
 
 // release lets the tasks go that wait for ones of a step that has failed and
@@ -97,6 +98,6 @@ func (t *taskTable) release(owner *rowStep) {
 	t.mu.Unlock()
 	cut := &rowRecord{err: &RowError{Code: codeInterrupted, Summary: "the build is stopping", Transient: true}}
 	for i, w := range left {
-		_ = w.step.settle(w.seq, outcome{w.row, w.sample, keys[i], cut})
+		_ = w.step.settle(w.seq, outcome{row: w.row, sample: w.sample, key: keys[i], record: cut, chunk: w.chunk})
 	}
 }

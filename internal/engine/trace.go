@@ -154,6 +154,27 @@ func (r *stepRecord) AllBlobs(store *cache.Store) iter.Seq2[cache.Digest, error]
 	}
 }
 
+// AllCalls gives the keys of the model calls that an output made, in no order
+// that means anything, some perhaps twice.
+func (r *outputRecord) AllCalls(store *cache.Store) iter.Seq2[cache.Digest, error] {
+	return func(yield func(cache.Digest, error) bool) {
+		for _, d := range r.Calls {
+			entries, err := loadTrace(store, d, traceCalls)
+			for err == nil && len(entries.b) > 0 {
+				var k cache.Digest
+				copy(k[:], entries.take(len(k)))
+				if err = entries.err; err == nil && !yield(k, nil) {
+					return
+				}
+			}
+			if err != nil {
+				yield(cache.Digest{}, fmt.Errorf("trace %s: %w", d, err))
+				return
+			}
+		}
+	}
+}
+
 // LoadTask reads the outcome of a task; false if there is none. A task that
 // failed in a way that may pass has none.
 func LoadTask(store *cache.Store, key cache.Digest) (*TaskRecord, bool, error) {
@@ -166,10 +187,11 @@ func LoadTask(store *cache.Store, key cache.Digest) (*TaskRecord, bool, error) {
 
 // The kinds of trace blob: their first byte. What follows is entries to the
 // end: of tasks a key and the number of rows; of drops the operation and the
-// distance from the drop before.
+// distance from the drop before; of calls a key.
 const (
 	traceTasks byte = 1
 	traceDrops byte = 2
+	traceCalls byte = 3
 )
 
 // traceEntries is how many entries a blob holds. What is not stored yet is in
@@ -184,7 +206,7 @@ func loadTrace(store *cache.Store, d cache.Digest, kind byte) (*decoder, error) 
 	switch {
 	case err != nil:
 		return nil, err
-	case len(b) == 0 || b[0] != traceTasks && b[0] != traceDrops:
+	case len(b) == 0 || b[0] < traceTasks || b[0] > traceCalls:
 		return nil, errMalformed
 	case b[0] != kind:
 		return nil, errOtherTrace
@@ -224,6 +246,18 @@ func (t *tracer) drop(position int64, op int) {
 	t.buf = binary.AppendVarint(t.buf, position-t.last)
 	t.last = position
 	t.added()
+}
+
+// calls adds the keys of model calls. What is none is left out: a plugin may
+// name anything.
+func (t *tracer) calls(keys []string) {
+	for _, hex := range keys {
+		if key, err := cache.ParseDigest(hex); err == nil && t != nil {
+			t.begin()
+			t.buf = append(t.buf, key[:]...)
+			t.added()
+		}
+	}
 }
 
 func (t *tracer) begin() {

@@ -34,33 +34,39 @@ func (c *client) obtain(ctx context.Context, k [sha256.Size]byte, req Request, w
 		return got{}, err
 	}
 	defer release()
+	pending := c.batches.pending(k, req)
 	if claimed {
 		now := c.stored(k)
 		if now.ok && (!req.Refresh || !bytes.Equal(now.value, before.value)) {
-			c.remember(k) // another process has asked in the meantime
+			c.remember(k, req) // another process has asked in the meantime
 			return c.give(now, k, req, tally), nil
 		}
 	}
-	a, err := c.fetch(ctx, k, req, w, tally)
+	out, err := c.fetch(ctx, k, req, w, tally, pending)
 	if err != nil {
-		countFailed(err, tally)
 		return got{}, err
 	}
-	c.remember(k)
-	return got{a, k, false}, nil
+	c.remember(k, req)
+	return out, nil
 }
 
 // give hands a stored answer out.
 func (c *client) give(f found, k [sha256.Size]byte, req Request, tally *Tally) got {
+	if c.batches.bought(k, req, f.answer, tally) {
+		return got{answer: f.answer, key: k}
+	}
 	c.budget.learn(req.Model, f.answer.Usage)
 	tally.Cached.Add(1)
-	return got{f.answer, k, true}
+	return got{answer: f.answer, key: k, cached: true}
 }
 
-// remember notes that a call was answered while this client was at work. Part
-// of a key is enough: that two of a build's keys agree in it will not happen,
-// and would only keep an old answer.
-func (c *client) remember(k [sha256.Size]byte) {
+// remember notes that a call was answered while this client was at work, which
+// only requests with Refresh ask about. Part of a key is enough: that two of a
+// build's keys agree in it will not happen, and would only keep an old answer.
+func (c *client) remember(k [sha256.Size]byte, req Request) {
+	if !c.opts.Refresh && !req.Refresh {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.asked[binary.LittleEndian.Uint64(k[:8])] = struct{}{}

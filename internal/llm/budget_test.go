@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/autosafe/autosafe/internal/llm/llmtest"
+	"github.com/autosafe/autosafe/plugins/sdk/llmtest"
 	"github.com/autosafe/autosafe/spec"
 )
 
@@ -187,8 +187,8 @@ func TestBudgetWaitIsCalledOff(t *testing.T) {
 	r.wantCounts(counts{})
 }
 
-// A call that waits for its turn gives back what it reserved when it is called
-// off.
+// A call that waits for its turn reserves nothing; one that is called off gives
+// back what it reserved.
 func TestBudgetOfACallThatIsNotSent(t *testing.T) {
 	r := newBudgetRig(t, llmtest.Options{Faults: []llmtest.Fault{{Nth: []int{1}, Hang: true}}})
 	r.model.Provider.Limits.Concurrency = 1
@@ -202,14 +202,16 @@ func TestBudgetOfACallThatIsNotSent(t *testing.T) {
 			}
 		})
 	}
+	eventually(t, "one call is in flight and one waits", func() bool {
+		st := r.client.Control().Status()
+		return len(st) == 1 && st[0].Waiting == 1 && r.server.Calls() == 1
+	})
 	b := r.client.budget
-	reserved := func() float64 {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		return float64(b.reserved) / 1e9
-	}
-	for want := 1.9 * r.most(r.request("a")); reserved() < want || r.server.Calls() == 0; {
-		time.Sleep(time.Millisecond)
+	b.mu.Lock()
+	reserved := float64(b.reserved) / 1e9
+	b.mu.Unlock()
+	if most := r.most(r.request("a")); reserved < 0.9*most || reserved > 1.1*most {
+		t.Errorf("%v reserved, want %v", reserved, most)
 	}
 	cancel()
 	wg.Wait()
@@ -243,8 +245,11 @@ func TestBudgetOfEachAttempt(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := newBudgetRig(t, llmtest.Options{Faults: []llmtest.Fault{tt.fault}})
-			r.model.Provider.Timeout = 50 * time.Millisecond
+			r := newBudgetRig(t, llmtest.Options{})
+			if tt.fault.Hang {
+				tt.fault = r.hangs()
+			}
+			r.server.Reset(tt.fault)
 			req := r.request("judge")
 			req.Schema = verdictSchema
 			limit := r.most(req) + tt.extra

@@ -6,14 +6,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/autosafe/autosafe/internal/key"
 	"github.com/autosafe/autosafe/internal/llm/offline"
 	"github.com/autosafe/autosafe/spec"
 )
@@ -23,7 +21,10 @@ type Options struct {
 	Store Store // nil: answers are not kept
 	// Offline permits only calls that are in the store, and calls to the
 	// offline model, which needs no network.
-	Offline   bool
+	Offline bool
+	// Refresh says that requests with Refresh will come: answers that others
+	// brought before them while the client was at work are then new enough.
+	Refresh   bool
 	UserAgent string
 	// Transport takes the place of the network, for tests; nil is the network.
 	Transport http.RoundTripper
@@ -36,6 +37,13 @@ type Options struct {
 	BudgetUSD float64
 	// OnBudget, if set, is called once, before the first call is refused.
 	OnBudget func()
+	// Batches keeps notes on batches; nil: they are forgotten with the client.
+	Batches BatchStore
+	// Build is what batches are said to be for, at the endpoint.
+	Build string
+	// OnBatches, if set, is told of the batches that are waited for, whenever
+	// something is new about one of them.
+	OnBatches func([]BatchInfo)
 	// Stopping, when closed, lets attempts in flight finish and refuses every
 	// other with CodeInterrupted. Stored answers are still given.
 	Stopping <-chan struct{}
@@ -45,20 +53,26 @@ type Options struct {
 func New(opts Options) Client { return newClient(opts) }
 
 func newClient(opts Options) *client {
-	return &client{
-		opts: opts, clock: realClock(opts.Stopping), base: newBaseTransport(), actor: offline.Complete,
+	c := &client{
+		opts: opts, clock: realClock(opts.Stopping), actor: offline.Complete,
 		budget: newBudget(opts), patience: claimPatience,
 		endpoints: map[[sha256.Size]byte]*endpoint{}, flights: map[[sha256.Size]byte]*flight{}, asked: map[uint64]struct{}{},
 	}
+	c.pool = newPool(&c.clock, opts)
+	c.batches = newBatches(c)
+	return c
 }
 
 type client struct {
 	opts     Options
 	clock    clock
-	base     *http.Transport
+	roads    roads
 	actor    actor
 	schemas  schemas
-	budget   *budget       // nil: none
+	learned  learned
+	batches  *batches
+	budget   *budget // nil: none
+	pool     *pool
 	patience time.Duration // see claimPatience
 
 	mu        sync.Mutex
@@ -73,16 +87,10 @@ type client struct {
 }
 
 func (c *client) Close() error {
-	c.base.CloseIdleConnections()
+	c.batches.close()
+	c.pool.close()
+	c.roads.closeIdle()
 	return nil
-}
-
-// network is where requests go.
-func (c *client) network() http.RoundTripper {
-	if c.opts.Transport != nil {
-		return c.opts.Transport
-	}
-	return c.base
 }
 
 // Complete implements Client.
@@ -95,15 +103,16 @@ func (c *client) Complete(ctx context.Context, req Request, tally *Tally) (Reply
 		return Reply{}, &Error{Code: CodeRejected, Summary: "the reply's JSON Schema is wrong", Detail: clip(plain(err.Error()), maxDetail)}
 	}
 	var calls []string
-	cached := true
+	cached, from := true, 0
 	for try := 0; ; try++ {
-		got, err := c.call(ctx, req, tally)
+		got, err := c.call(ctx, req, from, tally)
 		if err != nil {
 			return Reply{}, withCalls(err, calls)
 		}
 		calls = append(calls, hex.EncodeToString(got.key[:]))
 		cached = cached && got.cached
-		reply, bad := fit.check(got.answer)
+		reply, said, bad := fit.checkAs(got.form, got.answer)
+		from = c.attend(req, got, bad)
 		if bad == nil {
 			reply.Calls, reply.Cached = calls, cached
 			return reply, nil
@@ -112,7 +121,7 @@ func (c *client) Complete(ctx context.Context, req Request, tally *Tally) (Reply
 		if bad.final || try >= req.Model.ReplyRetries {
 			return Reply{}, bad.error(try+1, calls)
 		}
-		req.Messages = append(slices.Clip(req.Messages), bad.again(got.answer, try)...)
+		req.Messages = append(slices.Clip(req.Messages), bad.again(said, try)...)
 	}
 }
 
@@ -147,6 +156,11 @@ type got struct {
 	answer Answer
 	key    [sha256.Size]byte
 	cached bool
+	// The form that the request had, its place in the order of forms, and
+	// whether it is the last one.
+	form form
+	at   int
+	last bool
 }
 
 // flight is a call being made. done closes when the rest is set.
@@ -160,14 +174,10 @@ type flight struct {
 	refresh bool
 }
 
-// call answers one request from the store or from the endpoint. Of equal
-// calls at a time one is made, and the others wait for it.
-func (c *client) call(ctx context.Context, req Request, tally *Tally) (got, error) {
-	w, parts, err := shape(req)
-	if err != nil {
-		return got{}, &Error{Code: CodeRejected, Summary: "the request cannot be sent", Detail: clip(plain(err.Error()), maxDetail)}
-	}
-	k := parts.Digest()
+// askAs answers a request in one form from the store or from the endpoint. Of
+// equal calls at a time one is made, and the others wait for it.
+func (c *client) askAs(ctx context.Context, s *shaped, tally *Tally) (got, error) {
+	k, req, w := s.key, s.req, s.wire
 	for {
 		c.mu.Lock()
 		f, busy := c.flights[k]
@@ -193,11 +203,10 @@ func (c *client) call(ctx context.Context, req Request, tally *Tally) (got, erro
 
 func follow(f *flight, k [sha256.Size]byte, tally *Tally) (got, error) {
 	if f.err != nil {
-		countFailed(f.err, tally)
 		return got{}, f.err
 	}
 	tally.Cached.Add(1)
-	return got{f.answer, k, true}, nil
+	return got{answer: f.answer, key: k, cached: true}, nil
 }
 
 func (c *client) lead(ctx context.Context, f *flight, k [sha256.Size]byte, req Request, w wire, tally *Tally) (got, error) {
@@ -226,16 +235,16 @@ func countFailed(err error, tally *Tally) {
 }
 
 // fetch has the endpoint answer, and returns once the answer is kept.
-func (c *client) fetch(ctx context.Context, k [sha256.Size]byte, req Request, w wire, tally *Tally) (Answer, error) {
+func (c *client) fetch(ctx context.Context, k [sha256.Size]byte, req Request, w wire, tally *Tally, pending *batchID) (got, error) {
 	if err := ctx.Err(); err != nil {
-		return Answer{}, interrupted(err)
+		return got{}, interrupted(err)
 	}
 	free := isFree(req.Model)
 	body := w.body()
 	keep := func(where string, a Answer, took time.Duration) error {
 		count(a, req.Model, tally)
 		return c.keep(k, !free, Record{
-			Format: recordFormat, Key: hex.EncodeToString(k[:]), Endpoint: where, Purpose: req.Purpose,
+			Format: recordFormat, Key: hex.EncodeToString(k[:]), Endpoint: where, Identity: recordedIdentity(req.Model.Provider), Purpose: req.Purpose,
 			Sample: req.Sample, Generation: req.Generation, Request: body, Answer: a, Millis: took.Milliseconds(),
 		})
 	}
@@ -243,22 +252,38 @@ func (c *client) fetch(ctx context.Context, k [sha256.Size]byte, req Request, w 
 	case free:
 		a, err := c.makeOffline(ctx, req, body, tally)
 		if err != nil {
-			return Answer{}, err
+			return got{}, err
 		}
-		return a, keep(string(spec.ProviderOffline), a, 0)
+		return got{answer: a, key: k}, keep(string(spec.ProviderOffline), a, 0)
 	case c.opts.Offline:
-		return Answer{}, notCached(req)
-	case len(req.Model.Provider.Missing) > 0:
-		return Answer{}, missingKey(req.Model.Provider)
+		return got{}, notCached(req)
+	}
+	for _, p := range req.Model.Providers() {
+		if len(p.Missing) > 0 {
+			return got{}, missingKey(p)
+		}
 	}
 	e, err := c.endpointFor(req.Model.Provider)
 	if err != nil {
-		return Answer{}, err
+		return got{}, err
 	}
-	return e.answer(ctx, order{
-		model: req.Model, wire: w, body: body, tally: tally, ready: c.canKeep,
-		keep: func(a Answer, took time.Duration) error { return keep(e.name, a, took) },
-	})
+	o := order{
+		model: req.Model, wire: w, body: c.learned.of(req.Model).body(w, body), tally: tally, ready: c.canKeep,
+		step: req.Step, depth: req.Depth, keep: keep,
+	}
+	if out, err := c.batches.batched(ctx, e, k, req, o, body, pending); out != nil || err != nil {
+		return deref(out), err
+	}
+	a, err := c.ask(ctx, o)
+	return got{answer: a, key: k}, err
+}
+
+// deref is what p points to, or nothing.
+func deref(p *got) got {
+	if p == nil {
+		return got{}
+	}
+	return *p
 }
 
 // missingKey is the error of a call for which the environment lacks a secret.
@@ -296,21 +321,16 @@ func count(a Answer, m *spec.Model, tally *Tally) {
 	tally.Made.Add(1)
 	tally.InputTokens.Add(int64(a.Usage.InputTokens))
 	tally.OutputTokens.Add(int64(a.Usage.OutputTokens))
+	if a.Usage.Estimated && !isFree(m) {
+		tally.Estimated.Add(1)
+	}
 	tally.AddCost(CostUSD(m, a.Usage))
 }
 
 // endpointFor is the endpoint of a provider. Provider blocks that agree in
 // address, credentials and limits are one endpoint and share the limits.
 func (c *client) endpointFor(p *spec.Provider) (*endpoint, error) {
-	id := key.New("endpoint")
-	id.AddString("identity", p.Identity())
-	id.AddString("key", p.APIKey.Reveal())
-	id.AddString("organization", p.Organization)
-	for _, name := range slices.Sorted(maps.Keys(p.Headers)) {
-		id.AddString("header."+name, p.Headers[name])
-	}
-	id.AddString("limits", fmt.Sprint(p.Limits, p.Timeout, p.Retries))
-	k := id.Digest()
+	k := endpointKey(p)
 
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/autosafe/autosafe/internal/llm/llmtest"
 	"github.com/autosafe/autosafe/internal/llm/offline"
+	"github.com/autosafe/autosafe/plugins/sdk/llmtest"
 	"github.com/autosafe/autosafe/spec"
 )
 
@@ -138,6 +138,11 @@ func TestMissingKey(t *testing.T) {
 	if got := r.must(lacks("x")); !got.Cached {
 		t.Error("a stored answer was not given")
 	}
+	replica := r.request("y")
+	replica.Model = &spec.Model{Name: "m", ID: "m", Provider: r.model.Provider, Replicas: []*spec.Provider{r.model.Provider, lacks("y").Model.Provider}}
+	if e := r.mustFail(replica); e.Code != CodeMissingKey {
+		t.Errorf("with a replica that lacks its key: %v", e)
+	}
 	if e := r.mustFail(lacks("y")); e.Code != CodeMissingKey || !e.Fatal || !strings.Contains(e.Summary, "THE_KEY is not set") {
 		t.Errorf("error %+v", e)
 	}
@@ -240,16 +245,21 @@ func TestStopping(t *testing.T) {
 // A call that waits to be tried again gives up at once.
 func TestStoppingWhileWaiting(t *testing.T) {
 	stopping := make(chan struct{})
-	r := newRig(t, llmtest.Options{Faults: []llmtest.Fault{{Status: 500}}})
+	busy := llmtest.Fault{Status: 500, Match: func(llmtest.Request) bool { close(stopping); return true }} // once
+	r := newRig(t, llmtest.Options{Faults: []llmtest.Fault{busy}})
 	r.connect(Options{Store: r.store, Stopping: stopping})
 	r.client.clock = realClock(stopping)
-	time.AfterFunc(50*time.Millisecond, func() { close(stopping) })
-	start := time.Now()
 	if e := r.mustFail(r.request("x")); e.Code != CodeInterrupted {
 		t.Errorf("error %+v", e)
 	}
-	if d := time.Since(start); d > 3*time.Second {
-		t.Errorf("took %v", d)
+	if n := r.server.Calls(); n != 1 {
+		t.Errorf("%d requests", n)
+	}
+	// However long the wait is: this one would outlast the test.
+	stopping = make(chan struct{})
+	time.AfterFunc(time.Millisecond, func() { close(stopping) })
+	if err := realClock(stopping).sleep(context.Background(), 24*time.Hour); !errors.Is(err, errStopping) {
+		t.Errorf("the wait ended with %v", err)
 	}
 }
 

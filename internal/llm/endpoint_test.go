@@ -2,19 +2,16 @@ package llm
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/autosafe/autosafe/internal/llm/llmtest"
+	"github.com/autosafe/autosafe/plugins/sdk/llmtest"
 	"github.com/autosafe/autosafe/spec"
 )
 
@@ -98,7 +95,7 @@ func TestFaults(t *testing.T) {
 		{"200 with an error", llmtest.Fault{Body: `{"error":{"message":"upstream is down","code":502}}`}, CodeUnavailable, 6, false, true, "upstream is down"},
 		{"200 with an error about the request", llmtest.Fault{Body: `{"error":{"message":"no such tool","code":400}}`}, CodeRejected, 1, false, false, "no such tool"},
 		{"no JSON", llmtest.Fault{Body: "hello"}, CodeUnavailable, 6, false, true, "hello"},
-		{"empty", llmtest.Fault{}, CodeUnavailable, 6, false, true, "EOF"},
+		{"empty", llmtest.Fault{}, CodeUnavailable, 6, false, true, "it is empty"},
 		{"null", llmtest.Fault{Body: "null"}, CodeUnavailable, 6, false, true, "no choices"},
 		{"no choices", llmtest.Fault{Body: `{"choices":[]}`}, CodeUnavailable, 6, false, true, "no choices"},
 		{"half JSON", llmtest.Fault{Body: goodBody[:len(goodBody)-20]}, CodeUnavailable, 6, false, true, ""},
@@ -109,10 +106,11 @@ func TestFaults(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := newRig(t, llmtest.Options{Faults: []llmtest.Fault{tt.fault}})
+			r := newRig(t, llmtest.Options{})
 			if tt.fault.Hang {
-				r.model.Provider.Timeout = 100 * time.Millisecond
+				tt.fault = r.hangs()
 			}
+			r.server.Reset(tt.fault)
 			e := r.mustFail(r.request("x"))
 			if e.Code != tt.code || e.Fatal != tt.fatal || e.Transient != tt.transient || !strings.Contains(e.Detail, tt.detail) {
 				t.Errorf("error %+v", e)
@@ -129,7 +127,8 @@ func TestFaults(t *testing.T) {
 			}
 			// A fault that passes leaves no trace but the count of retries.
 			if tt.tries > 1 {
-				r.server.Reset(llmtest.Fault{To: 2, Status: tt.fault.Status, Header: tt.fault.Header, Body: tt.fault.Body, Cut: tt.fault.Cut, Reset: tt.fault.Reset, Hang: tt.fault.Hang})
+				tt.fault.To = 2
+				r.server.Reset(tt.fault)
 				r.must(r.request("x"))
 				r.wantCounts(counts{made: 1, retried: int64(tt.tries - 1 + 2), failed: 1})
 			}
@@ -163,24 +162,27 @@ func TestAdvice(t *testing.T) {
 }
 
 func TestNothingListens(t *testing.T) {
-	gone := httptest.NewServer(nil)
-	gone.Close()
+	const gone = "http://127.0.0.1:1" // no port that is handed out to servers
 	r := newRig(t, llmtest.Options{})
-	r.model.Provider.BaseURL = gone.URL + "/v1"
+	r.model.Provider.BaseURL = gone + "/v1"
 	e := r.mustFail(r.request("x"))
-	if e.Code != CodeUnavailable || !e.Fatal || !strings.Contains(e.Summary, gone.URL) || !strings.Contains(e.Summary, "base_url") {
+	if e.Code != CodeUnavailable || !e.Fatal || !strings.Contains(e.Summary, gone) || !strings.Contains(e.Summary, "base_url") {
 		t.Errorf("error %+v", e)
 	}
 	r.wantCounts(counts{retried: 5, failed: 1})
 }
 
-// A server that answered once and then goes down is down, not wrong.
+// A server that answered once and then goes down is down, not wrong: it is
+// waited for, as long as its provider says.
 func TestGoesDown(t *testing.T) {
 	r := newRig(t, llmtest.Options{})
 	r.must(r.request("x"))
 	r.server.Close()
-	if e := r.mustFail(r.request("y")); e.Code != CodeUnavailable || e.Fatal || !e.Transient {
+	if e := r.mustFail(r.request("y")); e.Code != CodeUnavailable || !e.Fatal || !e.Transient || !strings.Contains(e.Summary, DefaultOutage.String()) {
 		t.Errorf("error %+v", e)
+	}
+	if got := r.clock.total(); got < DefaultOutage || got > DefaultOutage+2*time.Minute {
+		t.Errorf("waited %v", got)
 	}
 }
 
@@ -244,8 +246,10 @@ func TestSlowedDownButAlive(t *testing.T) {
 	r.clock.onSleep = func() {
 		// Between two attempts of the slow call another one is answered.
 		if n++; n <= 40 {
-			e, _ := r.client.endpointFor(r.model.Provider)
-			e.answered.Add(1)
+			q, _ := r.client.route(r.model)
+			r.client.pool.mu.Lock()
+			defer r.client.pool.mu.Unlock()
+			q.outlets[0].answered++
 		}
 	}
 	r.model.Provider.Retries = 2
@@ -315,25 +319,6 @@ func TestFlood(t *testing.T) {
 	r.wantCounts(counts{failed: 1})
 }
 
-func TestHTTPProxy(t *testing.T) {
-	r := newRig(t, llmtest.Options{})
-	var via []string
-	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		via = append(via, req.URL.String())
-		fmt.Fprint(w, goodBody)
-	}))
-	defer proxy.Close()
-	if r.client.base.Proxy == nil {
-		t.Fatal("proxies of the environment are not honoured")
-	}
-	r.client.base.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(proxy.URL) }
-	r.model.Provider.BaseURL = "http://model.example/v1/"
-	r.must(r.request("x"))
-	if !slices.Equal(via, []string{"http://model.example/v1/chat/completions"}) {
-		t.Errorf("through the proxy: %q", via)
-	}
-}
-
 func TestBaseURLWithQuery(t *testing.T) {
 	var asked string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -350,19 +335,24 @@ func TestBaseURLWithQuery(t *testing.T) {
 }
 
 func TestCancel(t *testing.T) {
-	r := newRig(t, llmtest.Options{Faults: []llmtest.Fault{{Hang: true}}})
 	ctx, cancel := context.WithCancel(context.Background())
-	time.AfterFunc(20*time.Millisecond, cancel)
-	start := time.Now()
+	r := newRig(t, llmtest.Options{Faults: []llmtest.Fault{{Hang: true, Match: func(llmtest.Request) bool { cancel(); return true }}}})
 	_, err := r.client.Complete(ctx, r.request("x"), &r.tally)
 	var e *Error
 	if !errors.As(err, &e) || e.Code != CodeInterrupted || !errors.Is(err, context.Canceled) {
 		t.Errorf("error %#v", err)
 	}
-	if d := time.Since(start); d > 2*time.Second {
-		t.Errorf("took %v", d)
-	}
 	r.wantCounts(counts{})
+}
+
+// The time of an attempt runs out by the clock on the wall too.
+func TestTimeout(t *testing.T) {
+	r := newRig(t, llmtest.Options{Faults: []llmtest.Fault{{Hang: true}}})
+	r.model.Provider.Timeout, r.model.Provider.Retries = 20*time.Millisecond, 0
+	r.client.clock = realClock(nil)
+	if e := r.mustFail(r.request("x")); e.Code != CodeTimeout || e.Fatal || !strings.Contains(e.Summary, "20ms") {
+		t.Errorf("error %+v", e)
+	}
 }
 
 func TestCallersDeadline(t *testing.T) {
@@ -373,47 +363,5 @@ func TestCallersDeadline(t *testing.T) {
 	var e *Error
 	if !errors.As(err, &e) || e.Code != CodeTimeout || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error %#v", err)
-	}
-}
-
-// The shapes of replies that endpoints give.
-func TestReplyShapes(t *testing.T) {
-	body := func(message, rest string) string {
-		return `{"model":"served","system_fingerprint":"fp","choices":[{"index":0,"message":` + message + `,"finish_reason":"stop"}]` + rest + `}`
-	}
-	tests := []struct {
-		name, body string
-		want       Answer
-	}{
-		{"plain", body(`{"role":"assistant","content":"hi"}`, `,"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}`),
-			Answer{Content: "hi", Usage: Usage{3, 2, false}}},
-		{"no usage", body(`{"content":"12345678"}`, ""), Answer{Content: "12345678", Usage: Usage{10, 2, true}}},
-		{"null content", body(`{"content":null}`, ""), Answer{Usage: Usage{10, 0, true}}},
-		{"parts", body(`{"content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}`, ""), Answer{Content: "ab", Usage: Usage{10, 1, true}}},
-		{"refusal", body(`{"content":null,"refusal":"No."}`, ""), Answer{Refusal: "No.", Usage: Usage{10, 1, true}}},
-		{"think", body(`{"content":"<think>\nwell {}</think>\n\nhi"}`, ""), Answer{Content: "hi", Reasoning: "well {}", Usage: Usage{10, 3, true}}},
-		{"reasoning", body(`{"content":"hi","reasoning_content":"well"}`, ""), Answer{Content: "hi", Reasoning: "well", Usage: Usage{10, 2, true}}},
-		{"calls", body(`{"content":null,"tool_calls":[{"type":"function","function":{"name":"A","arguments":"x"}},{"id":"call_1","type":"function","function":{"name":"B"}},{"id":"z","function":{"name":"C","arguments":"{}"}}]}`, ""),
-			Answer{ToolCalls: []AnswerCall{{"call_1", "A", "x"}, {"call_2", "B", ""}, {"z", "C", "{}"}}, Usage: Usage{10, 2, true}}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			r := newRig(t, llmtest.Options{Faults: []llmtest.Fault{{Body: tt.body}}})
-			e, err := r.client.endpointFor(r.model.Provider)
-			if err != nil {
-				t.Fatal(err)
-			}
-			w := wire{{"model", json.RawMessage(`"a-model-of-40-bytes--------"`)}}
-			got, err := e.answer(context.Background(), order{
-				model: r.model, wire: w, body: w.body(), tally: &r.tally, keep: func(Answer, time.Duration) error { return nil },
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			tt.want.FinishReason, tt.want.Model, tt.want.Fingerprint = "stop", "served", "fp"
-			if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", tt.want) {
-				t.Errorf("got  %+v\nwant %+v", got, tt.want)
-			}
-		})
 	}
 }

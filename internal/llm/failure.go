@@ -1,7 +1,6 @@
 package llm
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -13,6 +12,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/autosafe/autosafe/spec"
 )
 
 // failure is one attempt that gave no answer.
@@ -22,6 +23,32 @@ type failure struct {
 	after     time.Duration // the endpoint asks to wait that long
 	noContact bool          // nothing listens there
 	lost      bool          // there may have been an answer, and a charge for it
+	busy      bool          // the endpoint had no room for the request
+	fault     fault         // whose doing it is
+	shuts     shuts         // what is not to be asked any more
+	advice    string        // in place of that about base_url, where there is no contact
+}
+
+// shuts says to what a failure puts an end: every other request there would
+// fail alike.
+type shuts int
+
+const (
+	shutsNothing shuts = iota
+	shutsModel         // at that endpoint
+	shutsEndpoint
+)
+
+// outcome is what the failure means for other calls.
+func (f *failure) outcome() outcome {
+	o := outcome{kind: declined, fault: f.fault, shuts: f.shuts, after: f.after}
+	switch {
+	case f.busy:
+		o.kind = refused
+	case f.fault != faultNone:
+		o.kind = failed
+	}
+	return o
 }
 
 // failed says what to make of an attempt that ended in err, or in an answer
@@ -36,12 +63,15 @@ func (e *endpoint) failed(x *exchange, err error, w wire) *failure {
 	} else if status == 0 {
 		return e.noReply(text, err)
 	}
+	if f := e.refusal(status, x.reply, w); f != nil {
+		return f
+	}
 	f := e.byStatus(status, text, code, w)
 	f.err.Detail = e.redact.text(text)
 	if loc := x.header.Get("Location"); x.status < 400 && loc != "" {
 		f.err.Detail = e.redact.text("it redirects to " + loc)
 	}
-	f.after = retryAfter(x.header, e.gate.clock.now())
+	f.after = retryAfter(x.header, e.clock.now())
 	return f
 }
 
@@ -51,7 +81,7 @@ func (e *endpoint) noReply(text string, err error) *failure {
 	if detail == "" && err != nil {
 		detail = err.Error()
 	}
-	return &failure{retry: true, lost: true, err: Error{
+	return &failure{retry: true, lost: true, fault: faultSuspect, err: Error{
 		Code: CodeUnavailable, Transient: true,
 		Summary: e.name + " gave an answer that is no chat completion",
 		Detail:  e.redact.text(detail),
@@ -59,7 +89,10 @@ func (e *endpoint) noReply(text string, err error) *failure {
 }
 
 func (e *endpoint) noAnswer(err error) *failure {
-	f := &failure{retry: true, lost: true, err: Error{
+	if f := e.proxyFailure(err); f != nil {
+		return f
+	}
+	f := &failure{retry: true, lost: true, fault: faultSuspect, err: Error{
 		Code: CodeUnavailable, Transient: true,
 		Summary: e.name + " does not answer",
 		Detail:  e.redact.text(shortNetError(err)),
@@ -67,13 +100,13 @@ func (e *endpoint) noAnswer(err error) *failure {
 	var badCert *tls.CertificateVerificationError
 	switch {
 	case errors.Is(err, errTooLarge):
-		f.retry = false
+		f.retry, f.fault = false, faultNone
 		f.err.Transient = false
 		f.err.Summary = e.name + " gave no usable answer"
 	case errors.As(err, &badCert):
-		f.retry, f.lost = false, false
+		f.retry, f.lost, f.fault, f.shuts = false, false, faultNone, shutsEndpoint
 		f.err.Fatal = true
-		f.err.Summary = e.name + " has no valid certificate"
+		f.err.Summary = e.name + " has no certificate that is trusted here: if it is of an authority of your own, name that in ca_file"
 	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
 		f.err.Code = CodeTimeout
 		f.err.Summary = fmt.Sprintf("%s did not answer within %s", e.name, e.timeout)
@@ -83,6 +116,9 @@ func (e *endpoint) noAnswer(err error) *failure {
 	default:
 		f.noContact = noContact(err)
 		f.lost = !f.noContact
+		if f.noContact {
+			f.fault = faultEndpoint
+		}
 	}
 	return f
 }
@@ -118,38 +154,65 @@ func (e *endpoint) byStatus(status int, text, code string, w wire) *failure {
 	case (status == http.StatusBadRequest || status == http.StatusForbidden) && flagged(text, code):
 		f.err = Error{Code: CodeRefused, Summary: e.name + " refuses this prompt" + says}
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+		f.shuts = shutsEndpoint
 		f.err = Error{Code: CodeUnauthorized, Fatal: true, Summary: e.name + " refuses the API key" + says + ": " + e.keyAdvice()}
 	case status == http.StatusNotFound:
+		f.shuts = shutsModel
 		f.err = Error{Code: CodeNotFound, Fatal: true,
-			Summary: fmt.Sprintf("%s does not know the model %s%s: check the model's name, and base_url (which for most servers ends in /v1)", e.name, modelOf(w), says)}
+			Summary: fmt.Sprintf("%s does not know the model %s%s: %s", e.name, modelOf(w), says, e.nameAdvice())}
 	case status == http.StatusPaymentRequired || code == "insufficient_quota":
+		f.shuts = shutsEndpoint
 		f.err = Error{Code: CodeRateLimited, Fatal: true, Summary: e.name + " says that the account's credit is used up" + says}
 	case status == http.StatusTooManyRequests:
-		f.retry = true
+		f.retry, f.busy = true, true
 		f.err = Error{Code: CodeRateLimited, Transient: true, Summary: e.name + " is limiting the rate of calls" + says}
 	case status == http.StatusRequestTimeout || status == http.StatusConflict || status == http.StatusTooEarly || status >= 500:
 		f.retry = true
 		f.lost = status == http.StatusGatewayTimeout // what was waited for may still have been made
+		f.busy = status == http.StatusServiceUnavailable || status == statusOverloaded
+		f.fault = blame(status)
 		f.err = Error{Code: CodeUnavailable, Transient: true, Summary: e.name + " is not able to answer" + says}
 	case status < 400:
+		f.shuts = shutsEndpoint
 		f.err = Error{Code: CodeRejected, Fatal: true, Summary: e.name + " sends calls elsewhere" + says + ": set base_url to where the endpoint is"}
 	case tooLong(status, text, code):
 		f.err = Error{Code: CodeContext, Summary: "the request is longer than the model takes" + says}
-	case w.has("response_format") && aboutFormat(text):
-		f.err = Error{Code: CodeRejected,
-			Summary: e.name + " does not take this response_format" + says + `: set structured = "json_object" or "text" in the model block`}
 	default:
 		f.err = Error{Code: CodeRejected, Summary: e.name + " rejects the request" + says}
 	}
 	return f
 }
 
-func (e *endpoint) keyAdvice() string {
-	attr := `api_key of provider "` + e.provider.Name + `"`
-	if e.provider.APIKey.Reveal() == "" {
-		return attr + " is empty; set it, or the environment variable it reads (usually OPENAI_API_KEY)"
+// statusOverloaded is what some endpoints say in place of 503.
+const statusOverloaded = 529
+
+// blame says whose doing a status is that may pass.
+func blame(status int) fault {
+	switch status {
+	case http.StatusConflict, http.StatusTooEarly:
+		return faultNone
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout, statusOverloaded:
+		return faultEndpoint
 	}
-	return "check " + attr + " and the environment variable it reads (usually OPENAI_API_KEY)"
+	return faultSuspect
+}
+
+func (e *endpoint) keyAdvice() string {
+	attr, variable := `api_key of provider "`+e.provider.Name+`"`, "OPENAI_API_KEY"
+	if e.provider.Type == spec.ProviderAzure {
+		variable = "AZURE_OPENAI_API_KEY"
+	}
+	if e.provider.APIKey.Reveal() == "" {
+		return fmt.Sprintf("%s is empty; set it, or the environment variable it reads (usually %s)", attr, variable)
+	}
+	return fmt.Sprintf("check %s and the environment variable it reads (usually %s)", attr, variable)
+}
+
+func (e *endpoint) nameAdvice() string {
+	if e.provider.Type == spec.ProviderAzure {
+		return "check that a deployment has the model's name, base_url (the address of the resource) and api_version"
+	}
+	return "check the model's name, and base_url (which for most servers ends in /v1)"
 }
 
 // flagged: a filter in front of the model refuses the prompt. Some endpoints
@@ -167,7 +230,7 @@ func tooLong(status int, text, code string) bool {
 }
 
 func aboutFormat(text string) bool {
-	return containsAny(text, "response_format", "response format", "json_schema", "json schema", "json_object", "structured output", "guided")
+	return containsAny(text, "response_format", "response format", "response_schema", "json_schema", "json schema", "json_object", "structured output", "guided")
 }
 
 func containsAny(text string, parts ...string) bool {
@@ -224,16 +287,4 @@ func errorWords(body []byte) (text, code string, status int) {
 		}
 	}
 	return "", "", 0
-}
-
-// words is a JSON string's text, or any other value as it stands.
-func words(raw json.RawMessage) string {
-	var s string
-	if json.Unmarshal(raw, &s) == nil {
-		return s
-	}
-	if raw = bytes.TrimSpace(raw); len(raw) == 0 || string(raw) == "null" {
-		return ""
-	}
-	return string(raw)
 }

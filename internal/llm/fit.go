@@ -105,7 +105,7 @@ type fit struct {
 // does not compile is as good as {"type":"object"}: tools come from data sets,
 // and a flaw there is no reason to lose the row.
 func (s *schemas) newFit(req Request) (*fit, error) {
-	f := &fit{mode: structured(req.Model)}
+	f := &fit{mode: structuredForms(req.Model)[0]}
 	if req.Schema != nil {
 		var err error
 		if f.schema, err = s.compile(req.Schema); err != nil {
@@ -133,6 +133,26 @@ type misfit struct {
 	calls []string
 	// final: asking again would be of no use.
 	final bool
+	// noJSON: there was none where there should have been.
+	noJSON bool
+}
+
+// checkAs is check for an answer to a request of that form. It also gives the
+// answer as it is to be shown to the model again.
+func (f *fit) checkAs(in form, a Answer) (Reply, Answer, *misfit) {
+	own := *f
+	if in.structured != "" {
+		own.mode = in.structured
+	}
+	if in.inPrompt() {
+		return own.checkJSONTools(a)
+	}
+	a, err := own.callsInText(a)
+	if err != nil {
+		return Reply{}, a, &misfit{code: CodeInvalidReply, reason: err.Error()}
+	}
+	reply, bad := own.check(a)
+	return reply, a, bad
 }
 
 // check turns an answer into a reply, or says what is wrong with it.
@@ -175,7 +195,7 @@ func (f *fit) checkParts(a Answer, reply *Reply) *misfit {
 	case f.schema != nil:
 		content, err := f.checkContent(a.Content)
 		if err != nil {
-			return &misfit{code: CodeInvalidReply, reason: err.Error()}
+			return &misfit{code: CodeInvalidReply, reason: err.Error(), noJSON: !hasJSON(a.Content)}
 		}
 		reply.Content = content
 	case strings.TrimSpace(a.Content) == "":

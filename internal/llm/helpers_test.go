@@ -6,10 +6,11 @@ import (
 	"errors"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/autosafe/autosafe/internal/llm/llmtest"
+	"github.com/autosafe/autosafe/plugins/sdk/llmtest"
 	"github.com/autosafe/autosafe/spec"
 )
 
@@ -53,17 +54,51 @@ func (s *memStore) len() int {
 	return len(s.values)
 }
 
-// fakeClock sleeps in no time and remembers how long it should have.
+// fakeClock sleeps in no time and remembers how long it should have. An
+// attempt's time runs out when expire says so, and never by itself.
 type fakeClock struct {
 	mu       sync.Mutex
 	t        time.Time
 	slept    []time.Duration
 	stopping <-chan struct{}
 	onSleep  func() // called before each sleep
+	expiring *expiring
 }
 
 func (f *fakeClock) clock() clock {
-	return clock{now: f.now, sleep: f.sleep}
+	return clock{now: f.now, sleep: f.sleep, within: f.within, after: f.after}
+}
+
+// expiring is a context whose time runs out on demand.
+type expiring struct {
+	context.Context
+	passed atomic.Bool
+	end    context.CancelCauseFunc
+}
+
+func (e *expiring) Err() error {
+	err := e.Context.Err()
+	if err != nil && e.passed.Load() {
+		return context.DeadlineExceeded
+	}
+	return err
+}
+
+func (f *fakeClock) within(ctx context.Context, _ time.Duration) (context.Context, context.CancelFunc) {
+	inner, end := context.WithCancelCause(ctx)
+	e := &expiring{Context: inner, end: end}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.expiring = e
+	return e, func() { end(nil) }
+}
+
+// expire has the time of the latest attempt run out.
+func (f *fakeClock) expire() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.expiring.passed.Store(true)
+	f.expiring.end(context.DeadlineExceeded)
 }
 
 func (f *fakeClock) now() time.Time {
@@ -92,6 +127,26 @@ func (f *fakeClock) sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// after calls g at once, with the clock put forward.
+func (f *fakeClock) after(d time.Duration, g func()) func() {
+	var off atomic.Bool
+	due := f.now().Add(d)
+	go func() {
+		f.mu.Lock()
+		if off.Load() {
+			f.mu.Unlock()
+			return
+		}
+		if wait := due.Sub(f.t); wait > 0 {
+			f.slept = append(f.slept, wait)
+			f.t = due
+		}
+		f.mu.Unlock()
+		g()
+	}()
+	return func() { off.Store(true) }
+}
+
 func (f *fakeClock) total() time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -114,6 +169,16 @@ type rig struct {
 	notes  []string
 }
 
+// patience is how long a test waits for what must come. It bounds a hang and
+// measures nothing.
+const patience = 3 * time.Minute
+
+// hangs is an endpoint's fault: it does not answer, and the time of the attempt
+// runs out once the request has come in.
+func (r *rig) hangs() llmtest.Fault {
+	return llmtest.Fault{Hang: true, Match: func(llmtest.Request) bool { r.clock.expire(); return true }}
+}
+
 // newRig starts a rig and checks at the end that no goroutine is left.
 func newRig(t *testing.T, opts llmtest.Options) *rig {
 	t.Helper()
@@ -129,14 +194,14 @@ func newRig(t *testing.T, opts llmtest.Options) *rig {
 		Name: "m", ID: "gpt-test", ReplyRetries: 2,
 		Provider: &spec.Provider{
 			Type: spec.ProviderOpenAI, Name: "main", BaseURL: r.server.URL(),
-			APIKey: spec.NewSecret(testKey), Timeout: 10 * time.Second, Retries: 5,
+			APIKey: spec.NewSecret(testKey), Timeout: 10 * time.Minute, Retries: 5,
 		},
 	}
 	t.Cleanup(func() {
 		_ = r.client.Close()
 		r.server.Close()
-		for wait := 0; runtime.NumGoroutine() > before; wait++ {
-			if wait > 200 {
+		for begun := time.Now(); runtime.NumGoroutine() > before; {
+			if time.Since(begun) > patience {
 				buf := make([]byte, 1<<16)
 				t.Errorf("%d goroutines left of %d before:\n%s", runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
 				break

@@ -2,12 +2,13 @@ package llm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/autosafe/autosafe/internal/llm/llmtest"
+	"github.com/autosafe/autosafe/plugins/sdk/llmtest"
 	"github.com/autosafe/autosafe/spec"
 )
 
@@ -20,15 +21,40 @@ func (r *rig) many(n int) {
 	wg.Wait()
 }
 
+// crowding is an endpoint that answers nobody before as many requests are in as
+// there should be: a quarter of n, and one more for each that was answered.
+func crowding(t *testing.T, n int) llmtest.Options {
+	var mu sync.Mutex
+	open, answered, most := 0, 0, 0
+	start := min(n, max(startLeast, n/startShare))
+	full := func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		most = max(most, open)
+		return open >= min(n, start+answered) || most == n
+	}
+	return llmtest.Options{Reply: func(llmtest.Request) (llmtest.Reply, bool) {
+		mu.Lock()
+		open++
+		mu.Unlock()
+		eventually(t, "too few requests at a time", full)
+		mu.Lock()
+		defer mu.Unlock()
+		open--
+		answered++
+		return llmtest.Reply{}, false
+	}}
+}
+
 func TestConcurrency(t *testing.T) {
 	for limit, calls := range map[int]int{1: 5, 5: 20, 0: 200} {
-		r := newRig(t, llmtest.Options{Latency: 100 * time.Millisecond})
-		r.model.Provider.Limits.Concurrency = limit
-		r.many(calls)
 		want := limit
 		if limit == 0 {
 			want = DefaultConcurrency
 		}
+		r := newRig(t, crowding(t, want))
+		r.model.Provider.Limits.Concurrency = limit
+		r.many(calls)
 		if got := r.server.MaxInFlight(); got != want {
 			t.Errorf("limit %d: %d at a time, want %d", limit, got, want)
 		}
@@ -37,7 +63,7 @@ func TestConcurrency(t *testing.T) {
 
 // Blocks that agree in everything but their label share their limits.
 func TestLimitsAreShared(t *testing.T) {
-	r := newRig(t, llmtest.Options{Latency: 10 * time.Millisecond})
+	r := newRig(t, crowding(t, 2))
 	r.model.Provider.Limits.Concurrency = 2
 	p := *r.model.Provider
 	p.Name = "twin"
@@ -80,74 +106,72 @@ func TestTokensPerMinute(t *testing.T) {
 }
 
 // After a 429 nobody calls until the time asked for is over.
-func TestPauseHoldsAllBack(t *testing.T) {
-	clk := &fakeClock{t: time.Unix(0, 0)}
-	g := newGate(spec.Limits{}, clk.clock(), nil)
-	g.pause(10 * time.Second)
-	g.pause(5 * time.Second) // a shorter one changes nothing
-	if err := g.enter(context.Background(), 1); err != nil {
-		t.Fatal(err)
-	}
-	g.leave(0)
-	if got := clk.now().Sub(time.Unix(0, 0)); got < 10*time.Second || got > 11*time.Second {
-		t.Errorf("waited %v", got)
-	}
-}
-
 func TestOneIsToldAllWait(t *testing.T) {
 	r := newRig(t, llmtest.Options{Faults: []llmtest.Fault{{To: 1, Status: 429, Header: map[string]string{"Retry-After": "9"}}}})
-	var waits []time.Duration
+	var held []time.Duration
 	r.clock.onSleep = func() {
-		e, err := r.client.endpointFor(r.model.Provider)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		e.gate.mu.Lock()
-		defer e.gate.mu.Unlock()
-		waits = append(waits, e.gate.paused.Sub(time.Unix(1700000000, 0)))
+		p := r.client.pool
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		held = append(held, p.outlets[0].flow.held)
 	}
 	r.must(r.request("x"))
-	if len(waits) == 0 || waits[0] != 9*time.Second {
-		t.Errorf("the gate is closed for %v, want 9s", waits)
+	if len(held) != 1 || held[0] < 9*time.Second || held[0] > 9*time.Second+time.Minute/100 {
+		t.Errorf("all are held back until %v, want 9s", held)
 	}
 }
 
-func TestGateGivesWayToCancel(t *testing.T) {
+// A wait that is called off leaves nothing behind.
+func TestWaitIsCalledOff(t *testing.T) {
 	stopping := make(chan struct{})
-	g := newGate(spec.Limits{Concurrency: 1}, realClock(stopping), stopping)
-	if err := g.enter(context.Background(), 1); err != nil {
+	r := newRig(t, llmtest.Options{})
+	r.model.Provider.Limits = spec.Limits{Concurrency: 1, RequestsPerMinute: 1}
+	r.connect(Options{Stopping: stopping})
+	r.client.clock = realClock(stopping)
+	p := r.client.pool
+	q, err := r.client.route(r.model)
+	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	time.AfterFunc(10*time.Millisecond, cancel)
-	if err := g.enter(ctx, 1); err != context.Canceled {
+	enter := func(ctx context.Context) (place, error) {
+		return p.enter(ctx, q, &waiter{granted: make(chan place, 1)}, false)
+	}
+	first, err := enter(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wait := func(what string) (cancel func(), done chan error) {
+		ctx, cancel := context.WithCancel(context.Background())
+		done = make(chan error, 1)
+		go func() {
+			_, err := enter(ctx)
+			done <- err
+		}()
+		eventually(t, what+": nobody waits", func() bool { return r.client.Control().Status()[0].Waiting == 1 })
+		return cancel, done
+	}
+	cancel, done := wait("for a place")
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
-	time.AfterFunc(10*time.Millisecond, func() { close(stopping) })
-	if err := g.enter(context.Background(), 1); err != errStopping {
+	p.end(first, &waiter{}, outcome{kind: declined})
+	cancel, done = wait("for the rate")
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	cancel, done = wait("for the end")
+	defer cancel()
+	close(stopping)
+	if err := <-done; !errors.Is(err, errStopping) {
 		t.Errorf("stopping: %v", err)
 	}
-	g.leave(0)
-	if err := g.enter(context.Background(), 1); err != errStopping {
-		t.Errorf("stopping with a free slot: %v", err)
+	if _, err := enter(context.Background()); !errors.Is(err, errStopping) {
+		t.Errorf("stopping, when it came: %v", err)
 	}
-	// A wait that is called off gives its slot and its reservation back.
-	g = newGate(spec.Limits{Concurrency: 1, RequestsPerMinute: 1}, realClock(nil), nil)
-	if err := g.enter(context.Background(), 1); err != nil {
-		t.Fatal(err)
-	}
-	g.leave(0)
-	ctx, cancel = context.WithTimeout(context.Background(), 10*time.Millisecond)
-	defer cancel()
-	if err := g.enter(ctx, 1); err != context.DeadlineExceeded {
-		t.Errorf("waiting for the rate: %v", err)
-	}
-	if len(g.slots) != 0 {
-		t.Error("the slot was kept")
-	}
-	if tokens := g.requests.Tokens(); tokens < -0.1 {
-		t.Errorf("the reservation was kept: %v tokens", tokens)
+	if st := r.client.Control().Status()[0]; st.Waiting != 0 || st.InFlight != 0 {
+		t.Errorf("left behind: %+v", st)
 	}
 }
 
@@ -176,7 +200,9 @@ func TestRateLimitedServer(t *testing.T) {
 	if got := r.server.Answered(); got != 100 {
 		t.Errorf("%d answered", got)
 	}
-	if refused > 200 {
+	// A call is refused once in a window at most, since it waits as long as it
+	// is told to, and each window with a refusal has taken 25.
+	if refused > 75+50+25 {
 		t.Errorf("%d refused for 100 calls", refused)
 	}
 	r.wantCounts(counts{made: 100, retried: int64(refused)})

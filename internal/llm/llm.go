@@ -10,6 +10,7 @@ package llm
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/autosafe/autosafe/spec"
 )
@@ -30,6 +31,12 @@ type Request struct {
 	Sample     int   // tells repeated equal calls apart
 	Generation int   // raised to buy new samples on purpose
 	Seed       int64 // sent to the endpoint if not 0
+
+	// Step is the address of the step that asks, and Depth how far down the
+	// graph it stands. Where calls wait for their turn, deeper steps go first,
+	// so that rows finish; steps of one depth take turns. In no key.
+	Step  string
+	Depth int
 
 	// Refresh asks again though an answer is stored: only answers that came
 	// while this client was at work count. The new answer replaces the old one.
@@ -85,6 +92,11 @@ type Reply struct {
 type Usage struct {
 	InputTokens  int `json:"input_tokens"`
 	OutputTokens int `json:"output_tokens"`
+	// CachedInputTokens are those of InputTokens that the endpoint had seen
+	// before, and charges less for.
+	CachedInputTokens int `json:"cached_input_tokens,omitempty"`
+	// ReasoningTokens are those of OutputTokens that are no part of the reply.
+	ReasoningTokens int `json:"reasoning_tokens,omitempty"`
 	// Estimated says that the endpoint did not report usage.
 	Estimated bool `json:"estimated,omitempty"`
 }
@@ -114,8 +126,54 @@ type Client interface {
 	// Complete returns a reply that fits the request, or an *Error. Call
 	// counts go to tally, which must not be nil.
 	Complete(ctx context.Context, req Request, tally *Tally) (Reply, error)
+	// Control is how the calls of a running build are watched and steered.
+	Control() Control
 	// Close lets the connections go.
 	Close() error
+}
+
+// Control watches and steers the calls of a client. It is safe for use by
+// many goroutines.
+type Control interface {
+	// Status is how each endpoint and model that was called is doing, in
+	// order of model.
+	Status() []ModelStatus
+	// SetLimit holds the models of that name (the label of their block, or
+	// the endpoint's name for them) to n calls at a time, above or below what
+	// the recipe declares; 0 goes back to what it declares. It says how many
+	// models it found.
+	SetLimit(model string, n int) int
+	// Pause begins no further attempt until Resume; what is in flight
+	// finishes.
+	Pause()
+	Resume()
+}
+
+// ModelStatus is how calls to one model at one endpoint go.
+type ModelStatus struct {
+	Model    string `json:"model"`    // label of the block
+	ID       string `json:"id"`       // the endpoint's name for it
+	Provider string `json:"provider"` // label of the block
+	Endpoint string `json:"endpoint"` // address, without secrets
+	// Limit is how many calls may be in flight now, Declared how many the
+	// recipe (or SetLimit) allows at most.
+	Limit    int `json:"limit"`
+	Declared int `json:"declared"`
+	InFlight int `json:"in_flight"`
+	Waiting  int `json:"waiting"` // for their turn
+	// RequestsPerSecond is the pace that the endpoint's refusals taught; 0 if
+	// there is none.
+	RequestsPerSecond float64 `json:"requests_per_second,omitempty"`
+	Answered          int64   `json:"answered"`
+	Refused           int64   `json:"refused"` // 429 and the like
+	Failed            int64   `json:"failed"`  // attempts that failed otherwise
+	// State is "open" (calls go out), "paused" (by Pause), "waiting" (until
+	// Until, as the endpoint asked) or "down" (nothing answers there; it is
+	// tried again at Until).
+	State string    `json:"state"`
+	Until time.Time `json:"until,omitzero"`
+	// MedianMillis is how long recent answers took.
+	MedianMillis int64 `json:"median_millis,omitempty"`
 }
 
 // Error is a call that gave no usable reply.
@@ -131,6 +189,12 @@ type Error struct {
 	Calls []string // keys of the calls that were answered
 
 	cause error
+	// refused is what of the request the endpoint does not take, if that is
+	// why; refusedSchema, that it is this very schema; reason, the summary
+	// without advice.
+	refused       refusal
+	refusedSchema bool
+	reason        string
 }
 
 // Unwrap is the context's error, if that ended the call.

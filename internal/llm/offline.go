@@ -45,7 +45,7 @@ func (act actor) answerOffline(ctx context.Context, req Request, body []byte) (A
 	}
 	nameCalls(a.ToolCalls)
 	if a.Usage == (Usage{}) {
-		a.Usage = Usage{estimate(len(body)), estimate(a.size()), true}
+		a.Usage = Usage{InputTokens: estimate(len(body)), OutputTokens: estimate(a.size()), Estimated: true}
 	}
 	return a, nil
 }

@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
+
+	"github.com/autosafe/autosafe/spec"
 )
 
 // recordFormat names the stored form. A record of another form is a miss, so
@@ -15,18 +18,34 @@ const recordFormat = "autosafe.answer/1"
 // that are cut off too: they were paid for, and a rebuild must come to the
 // same result. It holds no key, no header and no password.
 type Record struct {
-	Format     string `json:"format"`
-	Key        string `json:"key"`      // of the call, hex
-	Endpoint   string `json:"endpoint"` // openai or offline, and the address
+	Format   string `json:"format"`
+	Key      string `json:"key"`      // of the call, hex
+	Endpoint string `json:"endpoint"` // openai or offline, and the address
+	// Identity is what stands for the endpoint in the key. Records of earlier
+	// releases have none.
+	Identity   string `json:"identity,omitempty"`
 	Purpose    string `json:"purpose,omitempty"`
 	Sample     int    `json:"sample,omitempty"`
 	Generation int    `json:"generation,omitempty"`
-	// Request is the body as it was sent.
+	// Request is the body as the key has it. What was sent differs from it
+	// where the endpoint knows a field by another name, or not at all.
 	Request json.RawMessage `json:"request"`
 	Answer  Answer          `json:"answer"`
 	// Millis is how long the endpoint took to answer, the waits before the
 	// request was sent left out; 0 if that is not known.
 	Millis int64 `json:"millis,omitempty"`
+	// Batch is the endpoint's name of the batch that the call stood in, if it
+	// was not made live.
+	Batch string `json:"batch,omitempty"`
+}
+
+// recordedIdentity is what a record says of an endpoint's identity: nothing if
+// a password stands in it, which no recipe allows.
+func recordedIdentity(p *spec.Provider) string {
+	if u, err := url.Parse(p.BaseURL); p.ID == "" && (err != nil || u.User != nil) {
+		return ""
+	}
+	return p.Identity()
 }
 
 // Answer is what a model said, before anything is checked.

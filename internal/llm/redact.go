@@ -30,9 +30,11 @@ type redactor struct {
 
 func newRedactor(p *spec.Provider) redactor {
 	keys := []string{p.APIKey.Reveal()}
-	if u, err := url.Parse(p.BaseURL); err == nil && u.User != nil {
-		if password, ok := u.User.Password(); ok {
-			keys = append(keys, password)
+	for _, address := range []string{p.BaseURL, p.Proxy.Reveal()} {
+		if u, err := url.Parse(address); err == nil && u.User != nil {
+			if password, ok := u.User.Password(); ok {
+				keys = append(keys, password, u.User.String())
+			}
 		}
 	}
 	all := slices.Clone(keys)
@@ -42,6 +44,14 @@ func newRedactor(p *spec.Provider) redactor {
 		// stand in an honest reply.
 		if credential(name) {
 			keys = append(keys, value, value[strings.LastIndexByte(value, ' ')+1:])
+		}
+	}
+	for name, value := range p.Query {
+		if name == "api-version" { // what errors speak about
+			continue
+		}
+		if all = append(all, value); credential(name) || name == "code" || name == "sig" {
+			keys = append(keys, value)
 		}
 	}
 	return redactor{replacer(all, minSecretInErrors), replacer(keys, minSecretInReplies)}

@@ -27,12 +27,28 @@ func backoff(n int, asked time.Duration) time.Duration {
 	return min(max(d, asked), maxBackoff)
 }
 
+// clock is time, which tests replace.
+type clock struct {
+	now func() time.Time
+	// sleep waits for d, or returns why it did not: the context's error, or
+	// errStopping.
+	sleep func(ctx context.Context, d time.Duration) error
+	// within is a context that ends when d has passed, if not before.
+	within func(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc)
+	// after calls f when d has passed, unless that is called off.
+	after func(d time.Duration, f func()) (off func())
+}
+
 // errStopping: the build is stopping, and nothing new is begun.
 var errStopping = errors.New("the build is stopping")
 
 // realClock sleeps in real time, until the context ends or stopping closes.
 func realClock(stopping <-chan struct{}) clock {
-	return clock{now: time.Now, sleep: func(ctx context.Context, d time.Duration) error {
+	after := func(d time.Duration, f func()) func() {
+		t := time.AfterFunc(d, f)
+		return func() { t.Stop() }
+	}
+	return clock{now: time.Now, after: after, within: context.WithTimeout, sleep: func(ctx context.Context, d time.Duration) error {
 		if d <= 0 {
 			return ctx.Err()
 		}
@@ -82,4 +98,20 @@ func seconds(s float64) time.Duration {
 		return 0
 	}
 	return time.Duration(min(s, maxBackoff.Seconds()) * float64(time.Second))
+}
+
+// room is how many requests and tokens a second an endpoint says to have room
+// for, once little of its budget is left; 0 if there is more, or it does not
+// say. It is the rate at which the budget is filled again.
+func room(h http.Header) (requests, tokens float64) {
+	rate := func(budget string) float64 {
+		limit, err1 := strconv.ParseFloat(h.Get("X-Ratelimit-Limit-"+budget), 64)
+		left, err2 := strconv.ParseFloat(h.Get("X-Ratelimit-Remaining-"+budget), 64)
+		full, err3 := time.ParseDuration(h.Get("X-Ratelimit-Reset-" + budget))
+		if err1 != nil || err2 != nil || err3 != nil || !(left <= limit/10) || !(limit > left) || full <= 0 {
+			return 0
+		}
+		return min((limit-left)/full.Seconds(), 1e9)
+	}
+	return rate("Requests"), rate("Tokens")
 }

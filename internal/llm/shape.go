@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -28,7 +29,12 @@ type field struct {
 type wire []field
 
 func (w wire) body() []byte {
+	size := 1
+	for _, f := range w {
+		size += len(f.name) + len(f.value) + 4
+	}
 	var b bytes.Buffer
+	b.Grow(size)
 	for i, f := range w {
 		if i == 0 {
 			b.WriteByte('{')
@@ -46,18 +52,26 @@ func (w wire) has(name string) bool {
 	return slices.ContainsFunc(w, func(f field) bool { return f.name == name })
 }
 
-// shape resolves a request to what will be sent, and to the parts of its key.
-// It is pure. Schemas are sent and keyed in the order they are written in,
-// since models answer in that order; only white space is taken out.
-func shape(req Request) (wire, key.List, error) {
+// shape is shapeAs in the first form of a request.
+func shape(req Request) (wire, key.List, error) { return shapeAs(req, formsOf(req)[0]) }
+
+// shapeAs resolves a request in one of its forms to what will be sent, and to
+// the parts of its key. It is pure. Schemas are sent and keyed in the order
+// they are written in, since models answer in that order; only white space is
+// taken out.
+func shapeAs(req Request, in form) (wire, key.List, error) {
 	m := req.Model
 	s := shaper{}
 	s.add("model", m.ID)
-	s.add("messages", wireMessages(withSchemaText(req)))
-	if tools := s.tools(req.Tools); len(tools) > 0 {
-		s.add("tools", tools)
+	if in.inPrompt() {
+		s.add("messages", wireMessages(s.withTools(req)))
+	} else {
+		s.add("messages", wireMessages(withSchemaText(req, in.structured)))
+		if tools := s.tools(req.Tools); len(tools) > 0 {
+			s.add("tools", tools)
+		}
 	}
-	if format := s.responseFormat(req); format != nil {
+	if format := s.responseFormat(req, in); format != nil {
 		s.add("response_format", format)
 	}
 	if m.Temperature != nil {
@@ -84,6 +98,13 @@ func shape(req Request) (wire, key.List, error) {
 	if req.Seed != 0 {
 		s.add("seed", req.Seed)
 	}
+	for _, name := range slices.Sorted(maps.Keys(m.ExtraBody)) {
+		// Endpoints refuse what is about tools where there are none.
+		if !s.fields.has("tools") && (name == "tool_choice" || name == "parallel_tool_calls") {
+			continue
+		}
+		s.add(name, m.ExtraBody[name])
+	}
 	parts := s.keyParts(req)
 	return s.fields, parts, s.err
 }
@@ -96,10 +117,17 @@ type shaper struct {
 
 func (s *shaper) add(name string, v any) {
 	b, err := compact(v)
-	if err != nil && s.err == nil {
-		s.err = fmt.Errorf("%s: %w", name, err)
+	if err != nil {
+		s.note(fmt.Errorf("%s: %w", name, err))
 	}
 	s.fields = append(s.fields, field{name, b})
+}
+
+// note keeps an error, if it is the first.
+func (s *shaper) note(err error) {
+	if s.err == nil {
+		s.err = err
+	}
 }
 
 func (s *shaper) keyParts(req Request) key.List {
@@ -214,29 +242,21 @@ type wireJSONSchema struct {
 	Strict bool            `json:"strict"`
 }
 
-func (s *shaper) responseFormat(req Request) *wireFormat {
-	if req.Schema == nil {
-		return nil
+func (s *shaper) responseFormat(req Request, in form) *wireFormat {
+	if req.Schema != nil && !json.Valid(req.Schema) {
+		s.note(fmt.Errorf("the reply's schema is not JSON"))
 	}
-	if !json.Valid(req.Schema) && s.err == nil {
-		s.err = fmt.Errorf("the reply's schema is not JSON")
+	schema, name := req.Schema, req.SchemaName
+	if in.inPrompt() && in.structured == spec.StructuredSchema {
+		schema, name = s.wordsFormat(req), "action"
 	}
-	switch structured(req.Model) {
-	case spec.StructuredText:
-		return nil
+	switch in.structured {
 	case spec.StructuredObject:
 		return &wireFormat{Type: "json_object"}
+	case spec.StructuredSchema:
+		return &wireFormat{"json_schema", &wireJSONSchema{schemaName(name), schema, strictable(schema)}}
 	}
-	return &wireFormat{"json_schema", &wireJSONSchema{schemaName(req.SchemaName), req.Schema, strictable(req.Schema)}}
-}
-
-// structured is how JSON is had from a model. The offline model reads the
-// schema itself.
-func structured(m *spec.Model) spec.Structured {
-	if m.Structured == "" || m.Provider.Type == spec.ProviderOffline {
-		return spec.StructuredSchema
-	}
-	return m.Structured
+	return nil
 }
 
 // schemaName keeps the letters that endpoints allow in a schema's name.
@@ -254,24 +274,32 @@ func schemaName(name string) string {
 	return name[:min(len(name), 64)]
 }
 
+// schemaLead stands before a schema in a prompt.
+const schemaLead = "Reply with one JSON object that fits this JSON Schema, and with nothing else:\n"
+
 // withSchemaText adds the schema to the prompt where the endpoint does not
 // take it by itself. It joins a system message that stands first, since many
 // chat templates take only one, and only there.
-func withSchemaText(req Request) []Message {
-	if req.Schema == nil || structured(req.Model) == spec.StructuredSchema {
+func withSchemaText(req Request, in spec.Structured) []Message {
+	if in == "" || in == spec.StructuredSchema {
 		return req.Messages
 	}
 	schema, err := compact(req.Schema)
 	if err != nil { // reported by responseFormat
 		return req.Messages
 	}
-	text := "Reply with one JSON object that fits this JSON Schema, and with nothing else:\n" + string(schema)
-	if len(req.Messages) > 0 && req.Messages[0].Role == "system" {
-		first := req.Messages[0]
+	return withSystem(req.Messages, schemaLead+string(schema))
+}
+
+// withSystem adds a text to the system message that stands first, or puts one
+// there.
+func withSystem(messages []Message, text string) []Message {
+	if len(messages) > 0 && messages[0].Role == "system" {
+		first := messages[0]
 		first.Content += "\n\n" + text
-		return append([]Message{first}, req.Messages[1:]...)
+		return append([]Message{first}, messages[1:]...)
 	}
-	return append([]Message{{Role: "system", Content: text}}, req.Messages...)
+	return append([]Message{{Role: "system", Content: text}}, messages...)
 }
 
 // union is a and then what b adds.

@@ -86,6 +86,48 @@ func TestKeyGolden(t *testing.T) {
 	}
 }
 
+// What a recipe leaves open is put in the form that it had before there was a
+// choice, and under the same key.
+func TestOpenFormsKeepTheirKeys(t *testing.T) {
+	want := keyOf(t, fullRequest())
+	req := fullRequest()
+	req.Model.Structured, req.Model.ToolForm = spec.StructuredAuto, spec.ToolsAuto
+	if got := keyOf(t, req); got != want {
+		t.Errorf("key %s, want %s", got, want)
+	}
+	req.Model.Structured, req.Model.ToolForm = "", spec.ToolsNative
+	if got := keyOf(t, req); got != want {
+		t.Errorf("key %s, want %s", got, want)
+	}
+}
+
+// Further fields of the body come last, in order of name, and are parts like
+// the others. What is about tools goes where there are some.
+func TestExtraBody(t *testing.T) {
+	req := fullRequest()
+	req.Model.ExtraBody = map[string]json.RawMessage{
+		"top_k": json.RawMessage("40"), "min_p": json.RawMessage("0.1"), "parallel_tool_calls": json.RawMessage("false"),
+	}
+	w, parts, err := shape(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body := string(w.body()); !strings.HasSuffix(body, `"seed":42,"min_p":0.1,"parallel_tool_calls":false,"top_k":40}`) {
+		t.Errorf("body %s", body)
+	}
+	var names []string
+	for _, p := range parts[len(parts)-6:] {
+		names = append(names, p.Name)
+	}
+	if got := strings.Join(names, " "); got != "seed min_p parallel_tool_calls top_k sample generation" {
+		t.Errorf("parts %s", got)
+	}
+	req.Tools = nil
+	if w, _, err = shape(req); err != nil || w.has("parallel_tool_calls") || !w.has("top_k") {
+		t.Errorf("without tools: %s, %v", w.body(), err)
+	}
+}
+
 func TestKeyParts(t *testing.T) {
 	_, parts, err := shape(fullRequest())
 	if err != nil {
@@ -123,6 +165,8 @@ var requestFields = map[string]change{
 	"Sample":     {inKey: true, do: func(r *Request) { r.Sample++ }},
 	"Generation": {inKey: true, do: func(r *Request) { r.Generation++ }},
 	"Seed":       {inKey: true, do: func(r *Request) { r.Seed++ }},
+	"Step":       {do: func(r *Request) { r.Step = "other" }, why: "who asks does not change the answer"},
+	"Depth":      {do: func(r *Request) { r.Depth++ }, why: "who asks does not change the answer"},
 	"Refresh":    {do: func(r *Request) { r.Refresh = true }, why: "whether an answer is stored does not change what is asked"},
 	"Facts":      {do: func(r *Request) { r.Facts = json.RawMessage(`{}`) }, why: "not sent; offline only"},
 }
@@ -162,6 +206,11 @@ var modelFields = map[string]change{
 	"Structured":      {inKey: true, do: func(r *Request) { r.Model.Structured = spec.StructuredText }},
 	"ReplyRetries":    {do: func(r *Request) { r.Model.ReplyRetries++ }, why: "a repeated question has a key of its own"},
 	"Price":           {do: func(r *Request) { r.Model.Price = nil }, why: "does not change the answer"},
+	"Replicas":        {do: func(r *Request) { r.Model.Replicas = []*spec.Provider{r.Model.Provider} }, why: "share the first one's identity"},
+	"ToolForm":        {inKey: true, do: func(r *Request) { r.Model.ToolForm = spec.ToolsJSON }},
+	"ExtraBody":       {inKey: true, do: func(r *Request) { r.Model.ExtraBody = map[string]json.RawMessage{"top_k": json.RawMessage("1")} }},
+	"Mode":            {do: func(r *Request) { r.Model.Mode = spec.ModeBatch }, why: "how a call travels does not change the answer"},
+	"Batch":           {do: func(r *Request) { r.Model.Batch.MaxRequests++ }, why: "how a call travels does not change the answer"},
 }
 
 var providerFields = map[string]change{
@@ -170,6 +219,14 @@ var providerFields = map[string]change{
 	"BaseURL":      {inKey: true, do: func(r *Request) { r.Model.Provider.BaseURL = "https://api.example.com/v2" }},
 	"APIKey":       {do: func(r *Request) { r.Model.Provider.APIKey = spec.NewSecret("other") }, why: "a secret"},
 	"Organization": {do: func(r *Request) { r.Model.Provider.Organization = "other" }, why: "who pays does not change the answer"},
+	"ID":           {inKey: true, do: func(r *Request) { r.Model.Provider.ID = "pool" }},
+	"Project":      {do: func(r *Request) { r.Model.Provider.Project = "other" }, why: "who pays does not change the answer"},
+	"APIVersion":   {do: func(r *Request) { r.Model.Provider.APIVersion = "other" }, why: "the protocol, not the model"},
+	"Query":        {do: func(r *Request) { r.Model.Provider.Query = map[string]string{"a": "b"} }, why: "values are secrets"},
+	"Proxy":        {do: func(r *Request) { r.Model.Provider.Proxy = spec.NewSecret("http://p") }, why: "the way there"},
+	"CA":           {do: func(r *Request) { r.Model.Provider.CA = []byte("x") }, why: "the way there"},
+	"Weight":       {do: func(r *Request) { r.Model.Provider.Weight++ }, why: "which replica does not change the answer"},
+	"Outage":       {do: func(r *Request) { r.Model.Provider.Outage++ }, why: "does not change the answer"},
 	"Headers":      {do: func(r *Request) { r.Model.Provider.Headers = nil }, why: "values are secrets"},
 	"Seed":         {do: func(r *Request) { r.Model.Provider.Seed++ }, why: "of the offline provider alone"},
 	"Limits":       {do: func(r *Request) { r.Model.Provider.Limits.Concurrency++ }, why: "does not change the answer"},
@@ -279,7 +336,7 @@ func TestSchemaInPrompt(t *testing.T) {
 			t.Errorf("%s: the caller's messages were changed", mode)
 		}
 		req.Messages = req.Messages[1:2]
-		if got := withSchemaText(req); len(got) != 2 || got[0].Role != "system" {
+		if got := withSchemaText(req, mode); len(got) != 2 || got[0].Role != "system" {
 			t.Errorf("%s: without a system message: %+v", mode, got)
 		}
 	}

@@ -13,7 +13,8 @@ func CostUSD(m *spec.Model, u Usage) float64 {
 	if m.Price == nil || isFree(m) {
 		return 0
 	}
-	return m.Price.Cost(float64(u.InputTokens), float64(u.OutputTokens))
+	cached := min(u.CachedInputTokens, u.InputTokens)
+	return m.Price.Cost(float64(u.InputTokens), float64(cached), float64(u.OutputTokens))
 }
 
 // Tally counts calls. One belongs to each step; the zero value is ready.
@@ -25,6 +26,7 @@ type Tally struct {
 	Unfit        atomic.Int64 // answered, but did not fit
 	InputTokens  atomic.Int64 // of calls made
 	OutputTokens atomic.Int64 // of calls made
+	Estimated    atomic.Int64 // calls made of which the endpoint did not report tokens
 	nanoUSD      atomic.Int64 // of calls made, where the model has a price
 	InFlight     atomic.Int64
 }

@@ -23,7 +23,8 @@ var (
 
 // exchange is one attempt: what to send, and what came back.
 type exchange struct {
-	body []byte
+	body  []byte
+	model string // the endpoint's name for it
 
 	status int // 0: no answer
 	header http.Header
@@ -38,7 +39,8 @@ type exchangeKey struct{}
 // is left to it is the protocol's error and reply types.
 type transport struct {
 	base     http.RoundTripper
-	url      *url.URL // of chat completions
+	url      *url.URL                    // of chat completions; at Azure, of some deployment's
+	of       func(model string) *url.URL // the same with that model
 	provider *spec.Provider
 	agent    string
 }
@@ -50,11 +52,12 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	x.status, x.header, x.reply = 0, nil, nil // of a redirect before
 	req = req.Clone(req.Context())
+	target := t.of(x.model)
 	if req.Response == nil { // not a redirect
-		req.URL = t.url
+		req.URL = target
 		req.Host = ""
 	}
-	if !sameOrigin(req.URL, t.url) {
+	if !sameOrigin(req.URL, target) {
 		return nil, fmt.Errorf("a redirect to another host: %s", req.URL.Host)
 	}
 	t.setHeaders(req.Header)
@@ -75,7 +78,10 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("%w: %w", errBroken, err)
 	}
 	x.status, x.header, x.reply = resp.StatusCode, resp.Header, reply
-	resp.Body = io.NopCloser(bytes.NewReader(x.reply))
+	if resp.StatusCode < 300 {
+		reply = []byte("{}") // read reads the whole answer; see there
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(reply))
 	return resp, nil
 }
 
@@ -87,7 +93,15 @@ func (t *transport) setHeaders(h http.Header) {
 	if t.provider.Organization != "" {
 		h.Set("OpenAI-Organization", t.provider.Organization)
 	}
-	if k := t.provider.APIKey.Reveal(); k != "" {
+	if t.provider.Project != "" {
+		h.Set("OpenAI-Project", t.provider.Project)
+	}
+	k := t.provider.APIKey.Reveal()
+	switch {
+	case k == "":
+	case t.provider.Type == spec.ProviderAzure:
+		h.Set("Api-Key", k)
+	default:
 		h.Set("Authorization", "Bearer "+k)
 	}
 	for name, value := range t.provider.Headers {
@@ -106,38 +120,6 @@ func followRedirect(req *http.Request, via []*http.Request) error {
 		return http.ErrUseLastResponse
 	}
 	return nil
-}
-
-// newBaseTransport honours the proxy variables of the environment, as Go
-// programs do, and keeps enough connections for all calls in flight.
-func newBaseTransport() *http.Transport {
-	t, ok := http.DefaultTransport.(*http.Transport)
-	if !ok {
-		t = &http.Transport{Proxy: http.ProxyFromEnvironment}
-	}
-	t = t.Clone()
-	t.MaxIdleConns = 0
-	t.MaxIdleConnsPerHost = 1024
-	return t
-}
-
-// endpointURL is the URL of chat completions below base.
-func endpointURL(base string) (*url.URL, error) {
-	if base == "" {
-		base = "https://api.openai.com/v1"
-	}
-	u, err := url.Parse(base)
-	if err != nil {
-		return nil, errors.New("it is not a URL") // the error repeats the text, which may hold a password
-	}
-	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, errors.New("it must start with http:// or https:// and name a host")
-	}
-	u.Fragment = ""
-	if u.Path == "" {
-		u.Path = "/" // or JoinPath makes a relative path
-	}
-	return u.JoinPath("chat/completions"), nil
 }
 
 func withExchange(ctx context.Context, x *exchange) context.Context {

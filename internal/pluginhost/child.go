@@ -26,6 +26,7 @@ type child struct {
 	env     []string
 	digest  string
 	starter *starter
+	grace   time.Duration
 
 	mu             sync.Mutex
 	killed         bool
@@ -38,9 +39,9 @@ type child struct {
 	drainOnce sync.Once
 }
 
-func newChild(path string, args []string, digest string, s *starter) *child {
+func newChild(path string, args []string, digest string, s *starter, grace time.Duration) *child {
 	return &child{
-		path: path, args: args, digest: digest, starter: s,
+		path: path, args: args, digest: digest, starter: s, grace: grace,
 		exited: make(chan struct{}), drained: make(chan struct{}),
 	}
 }
@@ -77,7 +78,7 @@ func (c *child) Start(context.Context) error {
 		close(c.exited)
 		select { // a process that left the group may hold the pipes
 		case <-c.drained:
-		case <-time.After(grace):
+		case <-time.After(c.grace):
 			closeFiles([]*os.File{ours[1], ours[2]})
 		}
 	}()

@@ -2,8 +2,11 @@ package pluginhost
 
 import (
 	"context"
+	"encoding/json"
 	"path/filepath"
+	"strconv"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -81,9 +84,20 @@ func TestCloseBeforeStart(t *testing.T) {
 // holds its pipes must not keep the host from closing.
 func TestCloseWithEscapee(t *testing.T) {
 	h := newHost(t, nil)
-	if out := runAll(t, h, specOf(schema.Simulator, "escape", "{}"), texts("a")); out.err != nil {
+	h.grace = grace
+	out := runAll(t, h, specOf(schema.Simulator, "escape", "{}"), texts("a"))
+	if out.err != nil {
 		t.Fatal(out.err)
 	}
+	var escaped struct{ Echo string }
+	if err := json.Unmarshal(out.results[0].Rows[0], &escaped); err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(escaped.Echo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = syscall.Kill(pid, syscall.SIGKILL) }()
 	closed := make(chan error, 1)
 	go func() { closed <- h.Close() }()
 	select {
@@ -91,26 +105,24 @@ func TestCloseWithEscapee(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-	case <-time.After(2 * grace):
+	case <-time.After(patience): // it lives for an hour
 		t.Fatal("Close hangs")
 	}
 }
 
-// TestStartCancelled: a start that is no longer wanted ends at once.
+// TestStartCancelled: a start that is no longer wanted ends at once. It would
+// hang if it waited for the process to end, which has all the time there is.
 func TestStartCancelled(t *testing.T) {
 	h := newHost(t, nil)
+	h.grace = 24 * time.Hour
 	pidOf(t, h)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	start := time.Now()
 	for range 5 { // which of the two ways it ends in is left to chance
 		if run, err := h.Start(ctx, specOf(schema.Simulator, "echo", "{}")); err == nil {
 			run.Close()
 			t.Fatal("the run was started")
 		}
-	}
-	if d := time.Since(start); d > grace/2 {
-		t.Errorf("it took %s", d)
 	}
 }
 

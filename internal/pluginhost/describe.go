@@ -24,7 +24,7 @@ type description struct {
 }
 
 // describeTimeout bounds the calls that are pure and must be quick.
-const describeTimeout = 30 * time.Second
+const describeTimeout = time.Minute
 
 // describe gives a plugin's description: the built-in one's from this
 // process, another's from the cache, and only if it is not there from the

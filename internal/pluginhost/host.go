@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,7 +48,7 @@ type Options struct {
 	Log io.Writer
 
 	// StartTimeout is how long a process may take to be ready; by default
-	// 30 s.
+	// a minute.
 	StartTimeout time.Duration
 	// StallTimeout ends a run that owes results and has neither sent
 	// anything nor called a model for so long; by default 15 min.
@@ -59,6 +60,7 @@ type Host struct {
 	opts    Options
 	log     *lineLog
 	starter *starter
+	grace   time.Duration // see there; tests take longer
 	started atomic.Int64
 	work    sync.WaitGroup // processes being started and stopped
 
@@ -72,13 +74,13 @@ type Host struct {
 // New makes a Host. It starts nothing.
 func New(opts Options) *Host {
 	if opts.StartTimeout <= 0 {
-		opts.StartTimeout = 30 * time.Second
+		opts.StartTimeout = time.Minute
 	}
 	if opts.StallTimeout <= 0 {
 		opts.StallTimeout = 15 * time.Minute
 	}
 	return &Host{
-		opts: opts, log: &lineLog{out: opts.Log}, starter: newStarter(),
+		opts: opts, log: &lineLog{out: opts.Log}, starter: newStarter(), grace: grace,
 		processes: map[string]*process{},
 		memo:      map[cache.Digest][]byte{},
 		described: map[string]*description{},
@@ -141,7 +143,9 @@ func (h *Host) process(ctx context.Context, ref pluginRef) (*process, error) {
 		}
 		p = newProcess(h, ref)
 		h.processes[key] = p
-		h.started.Add(1)
+		if h.started.Add(1) == 1 {
+			h.work.Go(func() { sweepSockets(os.TempDir()) })
+		}
 		h.work.Go(p.launch)
 	}
 	h.mu.Unlock()

@@ -35,8 +35,24 @@ func TestMain(m *testing.M) {
 	case os.Getenv(hostMode) != "":
 		os.Exit(beHost())
 	default:
-		os.Exit(m.Run())
+		os.Exit(runTests(m))
 	}
+}
+
+// runTests keeps what is temporary in one folder, so that processes that are
+// killed leave nothing that stays. Its name is short: the paths of sockets must
+// be.
+func runTests(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "ph-")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		err = os.Setenv("TMPDIR", dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
 }
 
 func servePlugin(name string) {
@@ -151,9 +167,10 @@ func builtinPlugin() sdk.Plugin {
 				return []env{{os.Environ(), os.Args, os.Getpid()}}, nil
 			}),
 			"die": sdk.Rows(func(_ context.Context, _ struct{}, in textIn, _ *sdk.Call) ([]textOut, error) {
-				if in.Text == "die" {
+				switch in.Text {
+				case "speak": // through the SDK's own pipe, so before death
 					fmt.Fprintln(os.Stderr, "the disk is on \x1b[31mfire")
-					time.Sleep(50 * time.Millisecond) // the line goes through the SDK's own pipe
+				case "die":
 					os.Exit(3)
 				}
 				return []textOut{{in.Text}}, nil
@@ -162,10 +179,13 @@ func builtinPlugin() sdk.Plugin {
 				select {} // and does not look at its context
 			}),
 			"escape": sdk.Rows(func(_ context.Context, _ struct{}, in textIn, _ *sdk.Call) ([]textOut, error) {
-				cmd := exec.Command("/bin/sleep", "8")
+				cmd := exec.Command("/bin/sleep", "3600")
 				cmd.Stdout, cmd.Stderr = os.NewFile(1, "stdout"), os.NewFile(2, "stderr") // past the SDK
 				cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-				return []textOut{{in.Text}}, cmd.Start()
+				if err := cmd.Start(); err != nil {
+					return nil, err
+				}
+				return []textOut{{fmt.Sprint(cmd.Process.Pid)}}, nil
 			}),
 			"flood": sdk.Rows(func(_ context.Context, _ struct{}, in textIn, _ *sdk.Call) ([]textOut, error) {
 				out := make([]textOut, 200)
@@ -238,18 +258,35 @@ func acmePlugin() sdk.Plugin {
 	}
 }
 
-// newHost makes a host that runs this test binary, and closes it.
+// patience is how long a test waits for what must come. It bounds a hang and
+// measures nothing.
+const patience = 5 * time.Minute
+
+// eventually waits for a condition.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for begun := time.Now(); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Since(begun) > patience {
+			t.Fatal(what)
+		}
+	}
+}
+
+// newHost makes a host that runs this test binary, and closes it. It has more
+// patience with processes than users have: no test hangs on how soon they do
+// what they will do.
 func newHost(t testing.TB, change func(*Options)) *Host {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	opts := Options{Builtin: builtinPlugin(), SelfPath: self, Version: "0.1.0", Log: io.Discard}
+	opts := Options{Builtin: builtinPlugin(), SelfPath: self, Version: "0.1.0", Log: io.Discard, StartTimeout: patience}
 	if change != nil {
 		change(&opts)
 	}
 	h := New(opts)
+	h.grace = patience
 	t.Cleanup(func() {
 		if err := h.Close(); err != nil {
 			t.Error(err)
@@ -287,7 +324,7 @@ type outcome struct {
 // runAll runs a component over tasks to the end, with a limit of time.
 func runAll(t testing.TB, h *Host, s engine.RunSpec, tasks []engine.Task) outcome {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	run, err := h.Start(ctx, s)
 	if err != nil {
@@ -332,6 +369,8 @@ type fakeModels func(ctx context.Context, req llm.Request, tally *llm.Tally) (ll
 func (f fakeModels) Complete(ctx context.Context, req llm.Request, tally *llm.Tally) (llm.Reply, error) {
 	return f(ctx, req, tally)
 }
+func (fakeModels) Control() llm.Control { return nil }
+
 func (fakeModels) Close() error { return nil }
 
 // wantRunError gives the RunError with the code.
@@ -349,11 +388,10 @@ func wantRunError(t *testing.T, err error, code string) *engine.RunError {
 
 // gone waits for a process to be gone.
 func gone(pid int) bool {
-	for range 300 {
+	for begun := time.Now(); time.Since(begun) < patience; time.Sleep(10 * time.Millisecond) {
 		if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 			return true
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 	return false
 }

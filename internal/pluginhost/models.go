@@ -12,6 +12,7 @@ import (
 	"github.com/autosafe/autosafe/internal/llm"
 	"github.com/autosafe/autosafe/plugins/sdk/pluginpb"
 	"github.com/autosafe/autosafe/plugins/sdk/transport"
+	"github.com/autosafe/autosafe/spec/schema"
 )
 
 // modelServer answers one run's model calls. It is served on a connection of
@@ -59,6 +60,9 @@ func (m *modelServer) Complete(ctx context.Context, req *pluginpb.CompleteReques
 	r.mu.Lock()
 	t := r.tasks[req.GetSeq()]
 	r.mu.Unlock()
+	if t == nil && r.spec.Role == schema.ThreatSource {
+		return refusal("bad_call", "a threat source calls no model: it has no rows that a call could be for"), nil
+	}
 	if t == nil {
 		return refusal("bad_call", "the model was called for a row that is not at the plugin"), nil
 	}
@@ -68,6 +72,7 @@ func (m *modelServer) Complete(ctx context.Context, req *pluginpb.CompleteReques
 	}
 	call := toRequest(req)
 	call.Model, call.Generation, call.Refresh = model, r.spec.Generation, r.spec.Refresh
+	call.Step, call.Depth = r.spec.Address, r.spec.Depth
 	if r.spec.Seed == 0 {
 		call.Seed = 0
 	}

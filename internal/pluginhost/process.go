@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
@@ -41,7 +40,7 @@ type process struct {
 	config  *plugin.ClientConfig
 	client  *plugin.Client
 	child   *child
-	sockets string // folder; launch's alone
+	sockets *sockets // launch's alone, until ready is closed
 	conn    connection
 	tls     *tls.Config
 
@@ -63,14 +62,14 @@ func newProcess(h *Host, ref pluginRef) *process {
 		p.name = filepath.Base(p.path)
 	}
 	p.output = &output{log: h.log, name: cleanLine(p.name, maxReason)}
-	p.child = newChild(p.path, p.args, p.digest, h.starter)
+	p.child = newChild(p.path, p.args, p.digest, h.starter, h.grace)
 	p.config = &plugin.ClientConfig{
 		HandshakeConfig: transport.Handshake(),
 		VersionedPlugins: map[int]plugin.PluginSet{
 			transport.Major: {transport.PluginName: dispenser{}},
 		},
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, dir string) (runner.Runner, error) {
-			p.child.env, p.sockets = cmd.Env, dir
+			p.child.env, p.sockets = cmd.Env, holdSockets(dir)
 			return p.child, nil
 		},
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
@@ -115,9 +114,7 @@ func (p *process) launch() {
 	}
 	if err := p.connect(); err != nil {
 		p.stop()
-		if p.sockets != "" { // go-plugin leaves it if the process did not start
-			_ = os.RemoveAll(p.sockets)
-		}
+		p.sockets.remove() // go-plugin leaves it if the process did not start
 		p.err = p.startError(err)
 		return
 	}
@@ -165,7 +162,7 @@ const grace = 2 * time.Second
 func (p *process) stop() {
 	p.stopOnce.Do(func() {
 		p.child.hangUp()
-		wait := grace
+		wait := p.host.grace
 		select {
 		case <-p.ready:
 		default:
@@ -175,6 +172,11 @@ func (p *process) stop() {
 		defer force.Stop()
 		p.client.Kill()
 		p.child.kill()
+		select {
+		case <-p.ready:
+			p.sockets.remove()
+		default: // launch does
+		}
 	})
 }
 

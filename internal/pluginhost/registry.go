@@ -3,6 +3,8 @@ package pluginhost
 import (
 	"cmp"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,7 +12,9 @@ import (
 
 	"github.com/hashicorp/go-version"
 	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
 
+	"github.com/autosafe/autosafe/internal/llm"
 	"github.com/autosafe/autosafe/plugins/sdk"
 	"github.com/autosafe/autosafe/spec"
 	"github.com/autosafe/autosafe/spec/schema"
@@ -175,7 +179,51 @@ func (r *registry) Labels(role schema.Role) []string {
 	return out
 }
 
-// Validate has a component look at its configuration.
+// Validate has a component look at its configuration. JSON Schemas in it are
+// looked at here: it is the host that holds replies to them.
 func (r *registry) Validate(ref spec.PluginRef, role schema.Role, component string, config []byte) ([]schema.Diagnostic, error) {
-	return r.host.validate(context.Background(), ref, role, component, config)
+	diags, err := r.host.validate(context.Background(), ref, role, component, config)
+	if err != nil {
+		return diags, err
+	}
+	return append(diags, r.checkSchemas(ref, role, component, config)...), nil
+}
+
+// checkSchemas are the JSON Schemas of a configuration that replies cannot be
+// held to.
+func (r *registry) checkSchemas(ref spec.PluginRef, role schema.Role, component string, config []byte) (diags []schema.Diagnostic) {
+	c := r.described(ref, role, component)
+	var values map[string]json.RawMessage
+	if c == nil || json.Unmarshal(config, &values) != nil {
+		return nil
+	}
+	for _, a := range c.Config.Attributes {
+		text, given := values[a.Name]
+		if a.Kind != schema.JSONSchema || !given || string(text) == "null" {
+			continue
+		}
+		var bad *llm.SchemaError
+		if !errors.As(llm.CheckSchema(text), &bad) {
+			continue
+		}
+		path := cty.GetAttrPath(a.Name)
+		for _, step := range bad.Path {
+			path = path.GetAttr(step)
+		}
+		diags = append(diags, schema.Diagnostic{Summary: "Invalid JSON Schema", Path: path,
+			Detail: fmt.Sprintf("%q is not a JSON Schema that replies can be held to: %s.", a.Name, cleanText(bad.Reason, maxDetail))})
+	}
+	return diags
+}
+
+// described finds a component that has been described, by its own name.
+func (r *registry) described(ref spec.PluginRef, role schema.Role, component string) *schema.Component {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range r.labels[role] {
+		if e.component != nil && e.component.Name == component && processKey(e.ref) == processKey(ref) {
+			return e.component
+		}
+	}
+	return nil
 }

@@ -198,6 +198,7 @@ func (r *run) Counts() engine.CallCounts {
 	return engine.CallCounts{
 		Made: r.tally.Made.Load(), Cached: r.tally.Cached.Load(),
 		Retried: r.tally.Retried.Load(), Failed: r.tally.Failed.Load(),
+		Estimated:   r.tally.Estimated.Load(),
 		InputTokens: r.tally.InputTokens.Load(), OutputTokens: r.tally.OutputTokens.Load(),
 		CostUSD: r.tally.CostUSD(), InFlight: r.tally.InFlight.Load(),
 	}
@@ -273,14 +274,7 @@ func (r *run) watch() {
 			return
 		case <-tick.C:
 		}
-		r.mu.Lock()
-		owes := len(r.tasks) > 0 || r.closed || r.spec.Role == schema.ThreatSource
-		r.mu.Unlock()
-		if !owes || r.active.Load() > 0 || r.full.Load() > 0 {
-			r.touch()
-			continue
-		}
-		if idle := time.Since(time.Unix(0, r.moved.Load())); idle > limit {
+		if idle := r.idle(time.Now()); idle > limit {
 			r.fail(&engine.RunError{
 				Code: "plugin_stalled", Summary: "the plugin does nothing",
 				Detail: fmt.Sprintf("%s owes results for %s and has neither sent one nor called a model for %s.",
@@ -289,6 +283,19 @@ func (r *run) watch() {
 			return
 		}
 	}
+}
+
+// idle is how long the plugin has owed results and done nothing. While it owes
+// none, or waits for others, the time starts anew.
+func (r *run) idle(now time.Time) time.Duration {
+	r.mu.Lock()
+	owes := len(r.tasks) > 0 || r.closed || r.spec.Role == schema.ThreatSource
+	r.mu.Unlock()
+	if !owes || r.active.Load() > 0 || r.full.Load() > 0 {
+		r.moved.Store(now.UnixNano())
+		return 0
+	}
+	return now.Sub(time.Unix(0, r.moved.Load()))
 }
 
 // callError says what became of a call to the plugin: its process died, or
@@ -318,7 +325,7 @@ func (p *process) callError(err error) *engine.RunError {
 // died waits a moment for the end of a process whose connection broke, and
 // for its last words.
 func (p *process) died() bool {
-	timeout := time.After(grace)
+	timeout := time.After(p.host.grace)
 	select {
 	case <-p.child.exited:
 	case <-timeout:

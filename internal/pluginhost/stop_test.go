@@ -9,7 +9,7 @@ import (
 
 	"github.com/autosafe/autosafe/internal/engine"
 	"github.com/autosafe/autosafe/internal/llm"
-	"github.com/autosafe/autosafe/internal/llm/llmtest"
+	"github.com/autosafe/autosafe/plugins/sdk/llmtest"
 	"github.com/autosafe/autosafe/spec"
 	"github.com/autosafe/autosafe/spec/schema"
 )
@@ -56,7 +56,7 @@ func TestBudgetIsUsedUp(t *testing.T) {
 			s := specOf(schema.Simulator, name, config)
 			s.Models = map[string]*spec.Model{"model": {
 				Name: "m", ID: "gpt", MaxTokens: 200, Price: &spec.Price{Output: 100},
-				Provider: &spec.Provider{Type: spec.ProviderOpenAI, Name: "p", BaseURL: server.URL(), Timeout: 10 * time.Second},
+				Provider: &spec.Provider{Type: spec.ProviderOpenAI, Name: "p", BaseURL: server.URL(), Timeout: 10 * time.Minute},
 			}}
 			var tasks []engine.Task
 			for i := range rows {

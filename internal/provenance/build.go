@@ -87,7 +87,10 @@ func modelOf(m *spec.Model) Model {
 		out.Endpoint = m.Provider.Identity()
 	}
 	if m.Price != nil {
-		out.Price = &Price{m.Price.Input, m.Price.Output}
+		out.Price = &Price{Input: m.Price.Input, Output: m.Price.Output, CachedInput: m.Price.CachedInput, Listed: m.Price.Listed}
+		if m.Price.BatchShare != 1 {
+			out.Price.Share = m.Price.BatchShare
+		}
 	}
 	return out
 }

@@ -36,7 +36,13 @@ func address(endpoint string) string {
 
 func (p prices) cost(endpoint, model string, usage llm.Usage) (usd float64, priced bool) {
 	price, ok := p[[2]string{address(endpoint), model}]
-	return spec.Price(price).Cost(float64(usage.InputTokens), float64(usage.OutputTokens)), ok
+	return price.cost(usage), ok
+}
+
+// cost is what so many tokens cost, in US dollars.
+func (p Price) cost(u llm.Usage) float64 {
+	price := spec.Price{Input: p.Input, Output: p.Output, CachedInput: p.CachedInput, BatchShare: p.Share}
+	return llm.CostUSD(&spec.Model{Provider: &spec.Provider{}, Price: &price}, u)
 }
 
 // loadCall reads a call that a task made.
@@ -57,17 +63,23 @@ func loadCall(store *cache.Store, hexKey string, p prices) (Call, error) {
 	if err != nil {
 		return call, nil
 	}
-	call.Stored = true
-	call.Purpose, call.Sample, call.Generation = rec.Purpose, rec.Sample, rec.Generation
-	call.Endpoint = strings.TrimPrefix(rec.Endpoint, "the endpoint ")
-	call.Millis = rec.Millis
-	call.InputTokens, call.OutputTokens = rec.Answer.Usage.InputTokens, rec.Answer.Usage.OutputTokens
+	call = callOf(rec, p)
+	call.Key = hexKey
+	return call, nil
+}
+
+// callOf is a call as its record tells of it.
+func callOf(rec llm.Record, p prices) Call {
+	call := Call{
+		Key: rec.Key, Stored: true, Purpose: rec.Purpose, Sample: rec.Sample, Generation: rec.Generation,
+		Endpoint: strings.TrimPrefix(rec.Endpoint, "the endpoint "), Millis: rec.Millis, Reply: replyOf(rec.Answer),
+		InputTokens: rec.Answer.Usage.InputTokens, OutputTokens: rec.Answer.Usage.OutputTokens, Estimated: rec.Answer.Usage.Estimated,
+	}
 	call.readRequest(rec.Request)
-	call.Reply = replyOf(rec.Answer)
 	if usd, ok := p.cost(rec.Endpoint, call.Model, rec.Answer.Usage); ok {
 		call.CostUSD = &usd
 	}
-	return call, nil
+	return call
 }
 
 func replyOf(a llm.Answer) *Reply {

@@ -39,7 +39,8 @@ type kitchen struct {
 	clock time.Time
 	plug  spec.PluginRef
 
-	binary bool // components declare no behaviour: their binary counts
+	binary     bool // components declare no behaviour: their binary counts
+	outputAsks bool // the output makes a call for each row
 }
 
 const mainFile = `
@@ -270,6 +271,9 @@ func (d *dish) Send(tasks []engine.Task) error {
 	for _, t := range tasks {
 		if d.spec.Role == schema.Output {
 			d.out = append(d.out, t)
+			if d.outputAsks {
+				d.results <- engine.Result{Seq: t.Seq, Calls: []string{d.keep("agent-1", "output", cache.Sum(t.Row), "a summary", nil, 0)}}
+			}
 			continue
 		}
 		res := d.act(t)
@@ -369,7 +373,14 @@ func (d *dish) ask(slot string, sample int, answer string, messages ...string) s
 		body["temperature"] = *m.Temperature
 	}
 	request, _ := json.Marshal(body)
-	key := cache.Sum(fmt.Append(request, sample))
+	return d.keep(m.ID, slot, cache.Sum(fmt.Append(request, sample)), answer, request, sample)
+}
+
+// keep stores an answer, if there is none yet, and gives its key.
+func (d *dish) keep(model, slot string, key cache.Digest, answer string, request []byte, sample int) string {
+	if request == nil {
+		request = []byte(`{"model":"` + model + `"}`)
+	}
 	if _, err := d.store.Get(cache.Calls, key); err == nil {
 		d.cached.Add(1)
 		return key.String()

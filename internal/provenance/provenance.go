@@ -69,8 +69,12 @@ type Model struct {
 
 // Price is in US dollars per million tokens.
 type Price struct {
-	Input  float64 `json:"input"`
-	Output float64 `json:"output"`
+	Input       float64  `json:"input"`
+	Output      float64  `json:"output"`
+	CachedInput *float64 `json:"cached_input,omitempty"` // else as Input
+	Share       float64  `json:"share,omitempty"`        // of it all, that a call in a batch costs; else 1
+	// Listed is the date of autosafe's price list, if it is from there.
+	Listed string `json:"listed,omitempty"`
 }
 
 // Plugin is a plugin that a step or an output is made of.

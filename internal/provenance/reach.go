@@ -136,7 +136,7 @@ func (r *reach) build(b *Build) error {
 			continue
 		}
 		r.seen[o.Key] = true
-		_, ok, err := engine.LoadOutput(r.store, o.Key)
+		rec, ok, err := engine.LoadOutput(r.store, o.Key)
 		if err != nil {
 			return err
 		}
@@ -146,8 +146,23 @@ func (r *reach) build(b *Build) error {
 		}
 		r.add(cache.Steps, o.Key)
 		r.add(cache.Blobs, o.Key) // the list of its parts
+		r.outputCalls(b, &o, rec)
 	}
 	return nil
+}
+
+// outputCalls takes the calls that an output made.
+func (r *reach) outputCalls(b *Build, o *Output, rec *engine.OutputRecord) {
+	for _, d := range rec.Calls {
+		r.add(cache.Blobs, d)
+	}
+	for k, err := range rec.AllCalls(r.store) {
+		if err != nil {
+			r.lost(b, o.Address, "the trace of the calls of the output in "+o.Path+": "+err.Error())
+			return
+		}
+		r.add(cache.Calls, k)
+	}
 }
 
 func (r *reach) lost(b *Build, address, what string) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -186,6 +187,39 @@ func TestReachOfDamage(t *testing.T) {
 		if r := k.reach(*b); len(r.Lost) > 0 != c.lost {
 			t.Errorf("without %s: %v", c.kind, r.Lost)
 		}
+	}
+}
+
+// TestCallsOfOutputs has an output make calls: they are counted, reached and
+// worth something.
+func TestCallsOfOutputs(t *testing.T) {
+	k := newKitchen(t)
+	plain := *k.build()
+	asked := k.reach(plain).Count(cache.Calls)
+	k.outputAsks = true
+	if err := os.RemoveAll(filepath.Join(k.dir, "recipe", "dist")); err != nil {
+		t.Fatal(err)
+	}
+	b := *k.build()
+	rows := b.Outputs[0].Rows
+	if rows == 0 || b.Calls.Made != rows {
+		t.Fatalf("%d calls for %d rows", b.Calls.Made, rows)
+	}
+	r := k.reach(b)
+	if n := r.Count(cache.Calls); len(r.Lost) > 0 || int64(n) != int64(asked)+rows {
+		t.Errorf("%d calls are reached, %d by the rows, %d by the output; lost %v", n, asked, rows, r.Lost)
+	}
+	u, err := Usage(context.Background(), k.store, []Build{b})
+	if err != nil || u.Reused != int64(asked) || u.Calls != int64(asked)+rows {
+		t.Errorf("%+v, %v", u, err)
+	}
+	k.collect(r.Has)
+	if again := k.reach(b); len(again.Lost) > 0 || again.Count(cache.Calls) != r.Count(cache.Calls) {
+		t.Errorf("after a collection: %v", again.Lost)
+	}
+	stored := 0
+	if err := k.store.Each(cache.Calls, func(cache.Digest, []byte) error { stored++; return nil }); err != nil || stored != r.Count(cache.Calls) {
+		t.Errorf("%d calls are stored, %v", stored, err)
 	}
 }
 

@@ -404,7 +404,8 @@ type Call struct {
 
 	InputTokens  int      `json:"input_tokens,omitempty"`
 	OutputTokens int      `json:"output_tokens,omitempty"`
-	CostUSD      *float64 `json:"cost_usd,omitempty"` // nil: no price was recorded
+	Estimated    bool     `json:"estimated,omitempty"` // tokens: the endpoint did not report them
+	CostUSD      *float64 `json:"cost_usd,omitempty"`  // nil: no price was recorded
 	Millis       int64    `json:"millis,omitempty"`
 }
 

@@ -3,7 +3,6 @@ package provenance
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"slices"
 
 	"github.com/autosafe/autosafe/cache"
@@ -59,14 +58,12 @@ func (u *usage) calls() error {
 		if u.Calls%1024 == 0 && u.ctx.Err() != nil {
 			return u.ctx.Err()
 		}
-		rec, err := llm.DecodeRecord(value)
+		call, err := llm.DecodeOutline(value)
 		if err != nil {
 			u.Unread++
 			return nil
 		}
-		var request struct{ Model string }
-		_ = json.Unmarshal(rec.Request, &request)
-		u.add(k, rec.Endpoint, request.Model, rec.Answer.Usage)
+		u.add(k, call.Endpoint, call.Model, call.Usage)
 		return nil
 	})
 	for _, m := range u.models {
@@ -113,6 +110,14 @@ func (u *usage) build(b *Build) error {
 		rests.calls += w.calls
 		rests.usd += w.usd
 	}
+	for i := range b.Outputs {
+		w, err := u.output(b.Outputs[i].Key)
+		if err != nil {
+			return err
+		}
+		rests.calls += w.calls
+		rests.usd += w.usd
+	}
 	u.Made += b.Calls.Made
 	u.PaidUSD += b.Calls.CostUSD
 	u.Reused += max(0, rests.calls-b.Calls.Made)
@@ -147,15 +152,42 @@ func (u *usage) step(k cache.Digest) (worth, error) {
 			continue
 		}
 		for _, c := range task.Calls {
-			d, err := cache.ParseDigest(c)
-			id := [16]byte(d[:16])
-			if usd, stored := u.cost[id]; err == nil && stored && !seen[id] {
-				seen[id] = true
-				w.calls++
-				w.usd += usd
+			if d, err := cache.ParseDigest(c); err == nil {
+				u.addCall(&w, d, seen)
 			}
 		}
 	}
 	u.steps[k] = w
 	return w, nil
+}
+
+// output adds up the calls that an output made.
+func (u *usage) output(k cache.Digest) (worth, error) {
+	if w, ok := u.steps[k]; ok || k == (cache.Digest{}) {
+		return w, nil
+	}
+	var w worth
+	rec, ok, err := engine.LoadOutput(u.store, k)
+	if err != nil || !ok {
+		return w, err
+	}
+	seen := map[[16]byte]bool{}
+	for d, err := range rec.AllCalls(u.store) {
+		if err != nil {
+			break
+		}
+		u.addCall(&w, d, seen)
+	}
+	u.steps[k] = w
+	return w, nil
+}
+
+// addCall adds a stored call, unless it was seen.
+func (u *usage) addCall(w *worth, d cache.Digest, seen map[[16]byte]bool) {
+	id := [16]byte(d[:16])
+	if usd, stored := u.cost[id]; stored && !seen[id] {
+		seen[id] = true
+		w.calls++
+		w.usd += usd
+	}
 }

@@ -14,24 +14,40 @@ import (
 // instance is a component with its configuration, ready to run. One of the
 // functions is set.
 type instance struct {
-	source func(ctx context.Context, emit func(row []byte) error) error
+	source func(ctx context.Context, emit emitFunc) error
 	rows   func(ctx context.Context, in []byte, call *Call) ([][]byte, error)
 	sink   func(ctx context.Context, rows *RowReader, out *Dir) error
 }
 
+// emitFunc takes a source's next row, or the error that stands in its place.
+type emitFunc func(row []byte, failed error) error
+
+// Record is what a source emits that reads records of others' making, whose
+// columns may be any: a row, or why there is none.
+type Record struct {
+	// Row is a JSON object that is written already, whose memory is emit's.
+	Row json.RawMessage
+	// Err, if set, fails or drops this row, and the source goes on: Fail, Drop.
+	Err error
+}
+
 // Source makes a threat source: fn calls emit for each row, in a stable
 // order. emit blocks while the host is busy and fails when the run ends. C is
-// the configuration, O a row's columns (or, for any columns, map[string]any, or
-// json.RawMessage: an object that is written already, whose memory is emit's).
+// the configuration, O a row's columns, or, for any columns, map[string]any,
+// json.RawMessage (an object that is written already, whose memory is emit's)
+// or Record.
 func Source[C, O any](fn func(ctx context.Context, cfg C, emit func(O) error) error, opts ...Option) Component {
 	return build[C](sourceShape, nil, reflect.TypeFor[O](), opts, func(cfg C) instance {
-		return instance{source: func(ctx context.Context, emit func([]byte) error) error {
+		return instance{source: func(ctx context.Context, emit emitFunc) error {
 			return fn(ctx, cfg, func(o O) error {
+				if r, ok := any(o).(Record); ok && r.Err != nil {
+					return emit(nil, r.Err)
+				}
 				row, err := encodeRow(o)
 				if err != nil {
 					return err
 				}
-				return emit(row)
+				return emit(row, nil)
 			})
 		}}
 	})
@@ -86,6 +102,9 @@ func describe[C any](s shape, in, out reflect.Type, opts []Option, bind func(C) 
 	if in != nil {
 		c.desc.Reads = schema.ColumnsOf(in)
 	}
+	if out == reflect.TypeFor[Record]() {
+		out = reflect.TypeFor[json.RawMessage]()
+	}
 	if out != nil {
 		c.desc.Writes = schema.ColumnsOf(out)
 		for i := range c.desc.Writes {
@@ -124,6 +143,9 @@ func hasErrors(diags []schema.Diagnostic) bool {
 // encodeRow writes a row as a JSON object.
 func encodeRow(v any) ([]byte, error) {
 	row, written := v.(json.RawMessage) // the host checks it, as it checks all
+	if r, ok := v.(Record); ok {
+		row, written = r.Row, true
+	}
 	if !written {
 		var b bytes.Buffer
 		enc := json.NewEncoder(&b)

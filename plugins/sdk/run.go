@@ -18,8 +18,9 @@ import (
 )
 
 // maxInFlight bounds the rows that one run works on at once. Rows mostly wait
-// for models; the host and the endpoints set the real limits.
-const maxInFlight = 1024
+// for models; the host sets the real limit, which is high where models are
+// asked in batches.
+const maxInFlight = 1 << 16
 
 // stream is a run's connection with the host.
 type stream interface {
@@ -140,6 +141,12 @@ func (r *runner) row(ctx context.Context, inst instance, task *pluginpb.Task) *p
 		result.Rows = rows
 		return err
 	})
+	failResult(result, err)
+	return result
+}
+
+// failResult puts an error, if there is one, in the place of the rows.
+func failResult(result *pluginpb.Result, err error) {
 	var drop *dropError
 	switch {
 	case errors.As(err, &drop):
@@ -147,7 +154,6 @@ func (r *runner) row(ctx context.Context, inst instance, task *pluginpb.Task) *p
 	case err != nil:
 		result.Rows, result.Error = nil, asFailure(err)
 	}
-	return result
 }
 
 // guard runs an author's code and makes an error of a panic. The stack goes
@@ -182,10 +188,12 @@ type emitter struct {
 	out  *sender
 }
 
-func (e *emitter) emit(row []byte) error {
+func (e *emitter) emit(row []byte, failed error) error {
 	e.mu.Lock() // held while waiting, so that rows stay in order
 	defer e.mu.Unlock()
-	if err := e.out.put(&pluginpb.Result{Seq: e.next, Rows: [][]byte{row}}); err != nil {
+	result := &pluginpb.Result{Seq: e.next, Rows: [][]byte{row}}
+	failResult(result, failed)
+	if err := e.out.put(result); err != nil {
 		return err
 	}
 	e.next++

@@ -70,8 +70,15 @@ type grpcPlugin struct {
 }
 
 func (g *grpcPlugin) GRPCServer(broker *plugin.GRPCBroker, s *grpc.Server) error {
-	dial := func(id uint32) (*grpc.ClientConn, error) {
-		return broker.DialWithOptions(id, transport.DialOptions()...)
+	dial := func(id uint32) (conn *grpc.ClientConn, err error) {
+		// The broker waits five seconds for the host to say where it listens. On
+		// a machine with much else to do that may come later.
+		for range 12 {
+			if conn, err = broker.DialWithOptions(id, transport.DialOptions()...); err == nil {
+				break
+			}
+		}
+		return conn, err
 	}
 	pluginpb.RegisterPluginServer(s, NewServer(g.plugin, dial, g.log))
 	return nil

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -119,7 +120,7 @@ func (c *fit) object(path string, s, value map[string]any) {
 		}
 	}
 	properties, _ := s["properties"].(map[string]any)
-	for _, name := range sortedKeys(value) {
+	for _, name := range slices.Sorted(maps.Keys(value)) {
 		if shape, known := properties[name]; known {
 			c.check(join(path, name), shape, value[name])
 			continue
@@ -253,13 +254,4 @@ func join(path, name string) string {
 		return name
 	}
 	return path + "." + name
-}
-
-func sortedKeys(m map[string]any) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

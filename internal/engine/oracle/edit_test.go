@@ -349,7 +349,7 @@ func (p *project) editDisk(rng *rand.Rand) string {
 	case kind == 1 || len(names) == 0:
 		p.down = -1
 		return "the endpoint is well"
-	case kind == 2:
+	case kind == 2 || p.tampered[out.path]: // an edited file whose card is lost would be the user's
 		if err := os.RemoveAll(dir); err != nil {
 			panic(err)
 		}

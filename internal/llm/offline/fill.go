@@ -2,6 +2,7 @@ package offline
 
 import (
 	"encoding/json"
+	"maps"
 	"regexp"
 	"regexp/syntax"
 	"slices"
@@ -345,7 +346,7 @@ func plain(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		out := fields{}
-		for _, k := range sortedKeys(v) {
+		for _, k := range slices.Sorted(maps.Keys(v)) {
 			out = append(out, field{k, plain(v[k])})
 		}
 		return out
@@ -357,15 +358,6 @@ func plain(v any) any {
 		return out
 	}
 	return v
-}
-
-func sortedKeys(m map[string]any) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 func same(a, b any) bool { return string(appendJSON(nil, a)) == string(appendJSON(nil, b)) }

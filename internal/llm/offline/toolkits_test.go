@@ -2,8 +2,9 @@ package offline
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
-	"sort"
+	"slices"
 	"testing"
 )
 
@@ -81,11 +82,4 @@ func loadToolkits(t testing.TB) map[string][]otsTool {
 	return out
 }
 
-func names(kits map[string][]otsTool) []string {
-	var out []string
-	for n := range kits {
-		out = append(out, n)
-	}
-	sort.Strings(out)
-	return out
-}
+func names(kits map[string][]otsTool) []string { return slices.Sorted(maps.Keys(kits)) }

@@ -33,13 +33,13 @@ type Config struct {
 // Component describes and runs the source.
 func Component() sdk.Component {
 	return sdk.Source(run,
-		sdk.Doc("The records of JSON Lines files, a row each. A record without an origin gets one: the file, and the record's place in it."),
-		sdk.Behavior("1"),
+		sdk.Doc("The records of JSON Lines files, a row each. A record without an origin gets one: the file, and the record's place in it. A record with a name that stands twice in an object, or with half a surrogate pair in a text, fails as bad_row, with its file and line."),
+		sdk.Behavior("2"),
 		sdk.Deterministic(),
 	)
 }
 
-func run(ctx context.Context, cfg Config, emit func(json.RawMessage) error) error {
+func run(ctx context.Context, cfg Config, emit func(sdk.Record) error) error {
 	files, err := toolkit.Expand(cfg.Path)
 	if err != nil {
 		return err
@@ -80,7 +80,7 @@ func candidates(files []schema.File) []schema.File {
 
 // readFile emits a file's records, at most left of them unless left is
 // negative, and returns how many are left then.
-func readFile(ctx context.Context, f schema.File, left int, emit func(json.RawMessage) error) (int, error) {
+func readFile(ctx context.Context, f schema.File, left int, emit func(sdk.Record) error) (int, error) {
 	file, err := os.Open(f.Path)
 	if err != nil {
 		return left, fmt.Errorf("%s: %w", f.Name, toolkit.Cause(err))
@@ -91,6 +91,7 @@ func readFile(ctx context.Context, f schema.File, left int, emit func(json.RawMe
 		return left, fmt.Errorf("%s: %w", f.Name, toolkit.Cause(err))
 	}
 	origin := originOf(f.Name)
+	var s scanner
 	for index := int64(0); left != 0; index++ {
 		if index%1024 == 0 && ctx.Err() != nil {
 			return left, ctx.Err()
@@ -99,14 +100,20 @@ func readFile(ctx context.Context, f schema.File, left int, emit func(json.RawMe
 		if err == io.EOF {
 			return left, nil
 		}
-		ok, hasOrigin := scan(line, "origin")
+		ok, hasOrigin, odd := s.scan(line, "origin")
 		if err == nil && !ok {
 			err = fault(line)
 		}
 		if err != nil {
 			return left, fmt.Errorf("%s:%d: %w", f.Name, lines.number, toolkit.Cause(err))
 		}
-		if err := emit(origin.add(line, hasOrigin, index)); err != nil {
+		record := sdk.Record{}
+		if odd == "" {
+			record.Row = origin.add(line, hasOrigin, index)
+		} else {
+			record.Err = sdk.Fail("bad_row", fmt.Sprintf("%s:%d: %s", f.Name, lines.number, odd))
+		}
+		if err := emit(record); err != nil {
 			return left, err
 		}
 		left--

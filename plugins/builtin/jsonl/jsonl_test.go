@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -160,7 +161,7 @@ func TestMemory(t *testing.T) {
 		return m.HeapAlloc
 	}
 	rows, before, peak := 0, held(), uint64(0)
-	err = run(context.Background(), Config{Path: sdk.Files{{Name: "big.jsonl", Path: name}}}, func(json.RawMessage) error {
+	err = run(context.Background(), Config{Path: sdk.Files{{Name: "big.jsonl", Path: name}}}, func(sdk.Record) error {
 		if rows++; rows%5000 == 0 {
 			peak = max(peak, held())
 		}
@@ -181,11 +182,11 @@ func TestStops(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	err := run(ctx, Config{Path: sdk.Files{{Name: "a", Path: name}}}, func(json.RawMessage) error { return nil })
+	err := run(ctx, Config{Path: sdk.Files{{Name: "a", Path: name}}}, func(sdk.Record) error { return nil })
 	if err != context.Canceled {
 		t.Errorf("cancelled: %v", err)
 	}
-	err = run(context.Background(), Config{Path: sdk.Files{{Name: "a", Path: name}}}, func(json.RawMessage) error { return io.ErrClosedPipe })
+	err = run(context.Background(), Config{Path: sdk.Files{{Name: "a", Path: name}}}, func(sdk.Record) error { return io.ErrClosedPipe })
 	if err != io.ErrClosedPipe {
 		t.Errorf("emit's error: %v", err)
 	}
@@ -193,12 +194,13 @@ func TestStops(t *testing.T) {
 
 func FuzzScan(f *testing.F) {
 	for _, s := range []string{`{}`, `{"origin":1}`, `{"a":"origin"}`, `{"a":{"origin":1}}`, `{"or\u0069gin":1}`, `{"a":["origin"],"b":"\\","origin":{}}`,
-		`{"a":-0.5e+3}`, `{"a":01}`, `{"a":1.}`, `{"a":tru}`, "{\"a\":\"\xff\"}", `{"a":"\ud800"}`, `{"a":[1,]}`, `{} {}`, `{"a"`, "{\"\n\":1}"} {
+		`{"a":-0.5e+3}`, `{"a":01}`, `{"a":1.}`, `{"a":tru}`, "{\"a\":\"\xff\"}", `{"a":"\ud800"}`, `{"a":1,"a":2}`, `{"a":"\\\ud83d\ude00\ufffd"}`, `{"a":[1,]}`, `{} {}`, `{"a"`, "{\"\n\":1}"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		want := len(text) > 0 && text[0] == '{' && json.Valid(text) && utf8.Valid(text)
-		ok, keyed := scan(text, "origin")
+		var s scanner
+		ok, keyed, odd := s.scan(text, "origin")
 		if ok != want {
 			t.Fatalf("%q: %v, want %v", text, ok, want)
 		}
@@ -209,13 +211,114 @@ func FuzzScan(f *testing.F) {
 		if _, want := m["origin"]; keyed != want {
 			t.Errorf("%q: origin %v, want %v", text, keyed, want)
 		}
+		if want := isOdd(t, text); (odd != "") != want {
+			t.Errorf("%q: odd %q, want %v", text, odd, want)
+		}
 	})
+}
+
+// isOdd says slowly what odd says fast.
+func isOdd(t *testing.T, text []byte) bool {
+	t.Helper()
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	seen := []map[string]bool{}
+	name := []bool{} // of the innermost object a name is next; of a list never
+	next := func() {
+		if n := len(name) - 1; n >= 0 && seen[n] != nil {
+			name[n] = !name[n]
+		}
+	}
+	for {
+		tok, err := dec.Token()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		top := len(name) - 1
+		switch v := tok.(type) {
+		case json.Delim:
+			switch v {
+			case '{', '[':
+				next()
+				open := map[string]bool{}
+				if v == '[' {
+					open = nil
+				}
+				seen, name = append(seen, open), append(name, v == '{')
+			default:
+				seen, name = seen[:top], name[:top]
+			}
+			continue
+		case string:
+			if top >= 0 && name[top] {
+				if seen[top][v] {
+					return true
+				}
+				seen[top][v] = true
+			}
+		}
+		next()
+	}
+	// Halves of pairs are what is U+FFFD without being written so.
+	plain := regexp.MustCompile(`(?i)\\\\|\\ufffd|\x{fffd}`).ReplaceAll(text, []byte("x"))
+	var all any
+	if json.Unmarshal(plain, &all) != nil {
+		return false
+	}
+	out, _ := json.Marshal(all)
+	return bytes.Contains(out, []byte("\ufffd"))
+}
+
+func TestOddRecords(t *testing.T) {
+	long := make([]string, 100)
+	for i := range long {
+		long[i] = fmt.Sprintf(`"k%d":1`, i)
+	}
+	for _, c := range []struct{ name, line, want string }{
+		{"name twice", `{"a":1,"b":2,"a":1}`, `the name "a" stands twice`},
+		{"name twice, escaped", `{"a":1,"\u0061":2}`, `the name "a" stands twice`},
+		{"name twice, deeper", `{"a":[{"b":{"c":1,"c":2}}]}`, `the name "c" stands twice`},
+		{"name twice among many", `{` + strings.Join(long, ",") + `,"k99":1}`, `the name "k99" stands twice`},
+		{"name twice, first and last", `{` + strings.Join(long, ",") + `,"k0":1}`, `the name "k0" stands twice`},
+		{"high half", `{"a":"x\ud83d"}`, `\ud83d, half of a character`},
+		{"low half", `{"a":["\uDE00"]}`, `\uDE00, half of a character`},
+		{"halves in the wrong order", `{"a":"\ude00\ud83d"}`, `half of a character`},
+		{"half in a name", `{"\ud83d":1}`, `half of a character`},
+		{"pair", `{"a":"\ud83d\ude00"}`, ""},
+		{"written replacement", `{"a":"\ufffd\uFFFD` + "\ufffd" + `"}`, ""},
+		{"same names apart", `{"a":{"b":1},"c":{"b":1},"d":[{"b":1},{"b":1}],"b":"a"}`, ""},
+		{"many names", `{` + strings.Join(long, ",") + `}`, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := start(t, map[string]string{"a.jsonl": "{}\n\n" + c.line + "\n{}\n"}, "")
+			if r.Failure != nil || len(r.Tasks) != 3 {
+				t.Fatalf("failure %v, %d records", r.Failure, len(r.Tasks))
+			}
+			got := r.Tasks[1]
+			if c.want == "" {
+				if got.Err != nil || len(got.Rows) != 1 {
+					t.Errorf("error %v, rows %v", got.Err, got.Rows)
+				}
+				return
+			}
+			if got.Err == nil || got.Err.Code != "bad_row" || len(got.Rows) != 0 {
+				t.Fatalf("error %v, rows %v", got.Err, got.Rows)
+			}
+			if !strings.HasPrefix(got.Err.Detail, "a.jsonl:3: ") || !strings.Contains(got.Err.Detail, c.want) {
+				t.Errorf("detail %q, want %q", got.Err.Detail, c.want)
+			}
+		})
+	}
 }
 
 func TestScanDepth(t *testing.T) {
 	for _, n := range []int{maxDepth - 1, maxDepth} {
 		text := []byte(`{"a":` + strings.Repeat("[", n) + strings.Repeat("]", n) + `}`)
-		if ok, _ := scan(text, "b"); ok != json.Valid(text) {
+		var s scanner
+		if ok, _, _ := s.scan(text, "b"); ok != json.Valid(text) {
 			t.Errorf("%d levels: %v", n, ok)
 		}
 	}
@@ -235,7 +338,8 @@ func FuzzLine(f *testing.F) {
 			if err != nil {
 				return
 			}
-			ok, hasOrigin := scan(line, "origin")
+			var s scanner
+			ok, hasOrigin, _ := s.scan(line, "origin")
 			if !ok {
 				if fault(line) == nil {
 					t.Errorf("%q: no fault", line)
@@ -258,7 +362,7 @@ func BenchmarkRead(b *testing.B) {
 	}
 	b.SetBytes(int64(len(line) * 10_000))
 	for b.Loop() {
-		err := run(context.Background(), Config{Path: sdk.Files{{Name: "a", Path: name}}}, func(json.RawMessage) error { return nil })
+		err := run(context.Background(), Config{Path: sdk.Files{{Name: "a", Path: name}}}, func(sdk.Record) error { return nil })
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -3,18 +3,20 @@ package jsonl
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"unicode/utf8"
 
 	"github.com/autosafe/autosafe/spec/jsontext"
 )
 
 // scan goes over a line once: ok says that it is a JSON object in UTF-8, and
-// keyed that the object has the key at its top level.
-func scan(line []byte, key string) (ok, keyed bool) {
-	s := scanner{b: line, key: key}
+// keyed that the object has the key at its top level. Odd is what readers of
+// JSON do not agree on, the first such thing; "" if there is none.
+func (s *scanner) scan(line []byte, key string) (ok, keyed bool, odd string) {
+	s.b, s.i, s.key, s.keyed, s.odd, s.names = line, 0, key, false, "", s.names[:0]
 	ok = len(line) > 0 && line[0] == '{' && s.value(1)
 	s.space()
-	return ok && s.i == len(line), s.keyed
+	return ok && s.i == len(line), s.keyed, s.odd
 }
 
 // maxDepth is what encoding/json takes.
@@ -27,6 +29,8 @@ type scanner struct {
 	i     int
 	key   string
 	keyed bool
+	odd   string
+	names [][]byte // of the objects that are being read, the innermost last
 }
 
 func (s *scanner) space() {
@@ -77,15 +81,20 @@ func (s *scanner) object(depth int) bool {
 	if s.take('}') {
 		return true
 	}
+	first := len(s.names)
+	defer func() { s.names = s.names[:first] }()
+	var many map[string]bool
 	for {
 		s.space()
 		start := s.i
 		if !s.text() {
 			return false
 		}
+		name := nameOf(s.b[start:s.i])
 		if depth == 1 && !s.keyed {
-			s.keyed = equalString(s.b[start:s.i], s.key)
+			s.keyed = string(name) == s.key
 		}
+		many = s.note(name, first, many)
 		if !s.take(':') || !s.value(depth+1) {
 			return false
 		}
@@ -96,6 +105,38 @@ func (s *scanner) object(depth int) bool {
 			return false
 		}
 	}
+}
+
+// manyNames is from how many members on an object's names are in a map.
+const manyNames = 24
+
+// note holds an object's name to those before it, which are in names from
+// first on, or in many once they are that.
+func (s *scanner) note(name []byte, first int, many map[string]bool) map[string]bool {
+	if s.odd != "" {
+		return many
+	}
+	twice := false
+	switch n := len(s.names) - first; {
+	case n < manyNames:
+		for _, before := range s.names[first:] {
+			twice = twice || string(before) == string(name)
+		}
+		s.names = append(s.names, name)
+	default:
+		if many == nil {
+			many = map[string]bool{}
+			for _, before := range s.names[first:] {
+				many[string(before)] = true
+			}
+		}
+		twice = many[string(name)]
+		many[string(name)] = true
+	}
+	if twice {
+		s.odd = fmt.Sprintf("the name %.100q stands twice in one object, and readers differ in which of the two counts", name)
+	}
+	return many
 }
 
 func (s *scanner) list(depth int) bool {
@@ -132,9 +173,12 @@ func (s *scanner) text() bool {
 			s.i++
 			return true
 		case '\\':
-			_, n := jsontext.Escape(s.b[s.i:])
+			r, n := jsontext.Escape(s.b[s.i:])
 			if n == 0 {
 				return false
+			}
+			if r == utf8.RuneError && s.odd == "" && !bytes.EqualFold(s.b[s.i+2:s.i+6], []byte("fffd")) {
+				s.odd = fmt.Sprintf("it holds %s, half of a character that takes two escapes", s.b[s.i:s.i+6])
 			}
 			s.i += n
 		default: // a control character
@@ -182,13 +226,13 @@ func (s *scanner) digits() bool {
 	return s.i > start
 }
 
-// equalString compares a key as it is written, with its quotes and perhaps
-// with escapes.
-func equalString(quoted []byte, key string) bool {
-	if len(quoted) == len(key)+2 {
-		return string(quoted[1:len(quoted)-1]) == key
+// nameOf is the name that is written with quotes and perhaps with escapes.
+func nameOf(quoted []byte) []byte {
+	raw := quoted[1 : len(quoted)-1]
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return raw
 	}
 	var text string
-	return len(quoted) > len(key)+2 && bytes.IndexByte(quoted, '\\') >= 0 &&
-		json.Unmarshal(quoted, &text) == nil && text == key
+	_ = json.Unmarshal(quoted, &text) // it is a string: it was gone past as one
+	return []byte(text)
 }

@@ -187,8 +187,9 @@ func conformSame(t *testing.T, a, b Result) {
 	}
 }
 
-// patience is how long a cancelled run may go on.
-const patience = time.Second
+// patience is how long a cancelled run may go on. It tells what does not end
+// from what is slow, on a machine that has much else to do.
+const patience = time.Minute
 
 // conformCancel cancels a run whose models do not answer and whose input does
 // not end: the run and the component's functions must end.

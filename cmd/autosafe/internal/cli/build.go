@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"math"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/autosafe/autosafe/cmd/autosafe/internal/view"
 	"github.com/autosafe/autosafe/internal/engine"
 	"github.com/autosafe/autosafe/internal/provenance"
+	"github.com/autosafe/autosafe/internal/telemetry"
 )
 
 func buildCommand() command {
@@ -26,8 +28,15 @@ are never made again, whatever happened to the build in between.
 With a file that autosafe plan -out wrote, does what that plan says; if a plan
 made now would say something else, it does nothing and tells what changed.
 
+-refresh makes rows anew until a build with it has ended well: one that was
+interrupted, or failed, goes on from there when it is asked for again.
+
 -budget-usd stops before the calls of this build have cost more than that. What
 was answered is kept: build again, with more, to go on from there.
+
+-replay answers calls from a log that autosafe calls export wrote, and keeps the
+answers in the cache. What is not in the log is called as usual, or refused with
+-offline.
 
 The first interrupt (Ctrl-C) lets calls in flight finish and keeps them; the
 second one stops at once.
@@ -40,6 +49,9 @@ reached; 64 wrong usage; 130 interrupted.`,
 			flags.BoolVar(&how.offline, "offline", false, "make no call; use only those in the cache")
 			flags.BoolVar(&how.keepGoing, "keep-going", false, "when a step fails, finish what does not rest on it")
 			flags.Var(&how.budget, "budget-usd", "stop before the calls made cost more than `X` US dollars")
+			flags.StringVar(&how.replay, "replay", "", "answer calls from the recorded log in `FILE`")
+			flags.StringVar(&how.metrics, "metrics", "", "answer Prometheus on `ADDR`, such as localhost:9464, while the build runs")
+			flags.BoolVar(&how.traces, "traces", false, "send OpenTelemetry spans to where OTEL_EXPORTER_OTLP_ENDPOINT says")
 			how.selection.declare(flags)
 			return func(inv *invocation) int { return inv.build(how) }
 		},
@@ -50,7 +62,10 @@ reached; 64 wrong usage; 130 interrupted.`,
 type buildFlags struct {
 	buildJob
 	offline, keepGoing bool
-	budget             amount    // 0: any
+	budget             amount // 0: any
+	replay             string // a log that calls are answered from
+	metrics            string // address to answer Prometheus on
+	traces             bool
 	plan               *planFile // to be done; nil: whatever is missing
 }
 
@@ -73,6 +88,14 @@ func (a *amount) Set(s string) error {
 func (how *buildFlags) usage() string {
 	if how.offline && len(how.Refresh) > 0 {
 		return "-refresh asks models anew, and -offline forbids it"
+	}
+	if how.metrics != "" {
+		if err := telemetry.CheckAddress(how.metrics); err != nil {
+			return "-metrics: " + err.Error()
+		}
+	}
+	if how.replay != "" && len(how.Refresh) > 0 {
+		return "-refresh asks models anew, and -replay answers from a log"
 	}
 	return ""
 }
@@ -98,6 +121,10 @@ func (inv *invocation) job(how *buildFlags) (dir string, code int) {
 		return "", inv.fail("Unusable plan", err)
 	}
 	how.plan, how.buildJob = p, p.buildJob
+	if text := how.usage(); text != "" {
+		return "", inv.fail("Unusable plan", fmt.Errorf("%s was made with -refresh %s: %s. Build it without -offline, or plan again without -refresh",
+			view.Quote(dir), p.Refresh.String(), text))
+	}
 	return p.Recipe, exitDone
 }
 
@@ -116,7 +143,13 @@ func (inv *invocation) build(how buildFlags) int {
 		return code
 	}
 	began := time.Now()
-	s, ok := inv.open(dir, needs{cache: true, offline: how.offline, budget: float64(how.budget)})
+	log, err := how.openReplay()
+	if err != nil {
+		inv.fail("Unusable log", err)
+		return inv.nothingBuilt("the recorded log cannot be used")
+	}
+	defer func() { _ = log.Close() }() // it was only read
+	s, ok := inv.open(dir, needs{cache: true, offline: how.offline, refresh: len(how.Refresh) > 0, budget: float64(how.budget), replay: log})
 	if !ok {
 		return inv.nothingBuilt("the recipe cannot be built")
 	}
@@ -126,9 +159,17 @@ func (inv *invocation) build(how buildFlags) int {
 		return inv.nothingBuilt(why)
 	}
 	inv.view.Order(addresses(s.recipe))
-	ctx, interrupt := inv.watchSignals(s)
-	e := s.engine(how.selection, engine.Options{OutDir: how.OutDir, Events: inv.view.Event, Interrupt: s.stop, KeepGoing: how.keepGoing})
+	ctx, interrupt := inv.watchSignals(s, patience)
+	w, err := inv.watch(s, &how, interrupt, began)
+	if err != nil {
+		interrupt.end()
+		inv.fail("The build cannot be watched", err)
+		inv.closeSession(s)
+		return inv.nothingBuilt("a flag cannot be met")
+	}
+	e := s.engine(how.selection, engine.Options{OutDir: how.OutDir, Events: w.event, Interrupt: s.stop, KeepGoing: how.keepGoing})
 	sum, err := e.Build(ctx)
+	w.end(err != nil)
 	sum.PluginProcesses = s.host.Started()
 	switch {
 	case err == nil:
@@ -146,9 +187,13 @@ func (inv *invocation) build(how buildFlags) int {
 	}
 	interrupt.end()
 	inv.view.EndProgress()
+	inv.replayed(log)
 	diags := buildDiagnostics(s.recipe, err)
 	if errors.Is(err, errBudget) {
 		diags = hcl.Diagnostics{overBudget(sum, float64(how.budget))}
+	}
+	if (errors.Is(err, errBudget) || errors.Is(err, engine.ErrInterrupted)) && len(how.Refresh) > 0 {
+		diags[0].Detail += " Give -refresh again: what this build made anew is not made again."
 	}
 	if inv.json { // the summary is the last line
 		inv.report(s.source, diags)
@@ -182,7 +227,7 @@ func (inv *invocation) refuse(s *session, how *buildFlags) (diags hcl.Diagnostic
 		why = "a model has no price"
 		diags, err = inv.unpriced(s, how.buildJob)
 	}
-	if err == nil && !diags.HasErrors() && !how.offline {
+	if err == nil && !diags.HasErrors() && !how.offline && how.replay == "" { // a log needs no key
 		why = "a key is missing"
 		diags, err = inv.keyless(s, how.buildJob)
 	}
@@ -222,6 +267,9 @@ func (how *buildFlags) options() map[string]string {
 	if how.offline {
 		options["offline"] = "true"
 	}
+	if how.replay != "" {
+		options["replay"] = filepath.Base(how.replay)
+	}
 	if how.budget > 0 {
 		options["budget-usd"] = strconv.FormatFloat(float64(how.budget), 'f', -1, 64)
 	}
@@ -240,6 +288,16 @@ func overBudget(sum *engine.Summary, budget float64) *hcl.Diagnostic {
 }
 
 func buildExit(err error) int {
+	var several engine.Failures
+	if errors.As(err, &several) {
+		code := buildExit(several[0])
+		for _, err := range several[1:] {
+			if buildExit(err) != code {
+				return exitError // what needs looking at comes before rows that failed
+			}
+		}
+		return code
+	}
 	switch {
 	case err == nil:
 		return exitDone

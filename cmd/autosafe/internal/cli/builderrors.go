@@ -11,10 +11,18 @@ import (
 	"github.com/autosafe/autosafe/spec"
 )
 
-// buildDiagnostics tells what ended a build. What a plugin has to say of its
-// configuration stands at its place in the recipe.
+// buildDiagnostics tells what ended a build, of each step that failed. What a
+// plugin has to say of its configuration stands at its place in the recipe.
 func buildDiagnostics(recipe *spec.Recipe, err error) hcl.Diagnostics {
 	var runErr *engine.RunError
+	var several engine.Failures
+	if errors.As(err, &several) {
+		var diags hcl.Diagnostics
+		for _, err := range several {
+			diags = append(diags, buildDiagnostics(recipe, err)...)
+		}
+		return diags
+	}
 	switch {
 	case err == nil:
 		return nil

@@ -72,12 +72,15 @@ func (inv *invocation) collect(store *cache.Store, how gcFlags) error {
 		return fmt.Errorf("%w, or leave out -calls: which answers that build rests on cannot be told", err)
 	}
 	inv.tellLost(reached)
-	kinds := []cache.Kind{cache.Steps, cache.Rows, cache.Blobs, cache.Builds}
+	kinds := []cache.Kind{cache.Steps, cache.Rows, cache.Blobs, cache.Builds, cache.Batches}
 	if how.calls {
 		kinds = append(kinds, cache.Calls)
 	}
 	report, err := store.Collect(ctx, cache.CollectOptions{
-		Keep: reached.Has, Kinds: kinds, Before: before, DryRun: how.dryRun,
+		Keep: func(k cache.Kind, key cache.Digest) bool {
+			return k == cache.Batches || reached.Has(k, key) // of batches, those that are settled were withdrawn
+		},
+		Kinds: kinds, Before: before, DryRun: how.dryRun,
 	})
 	if err != nil {
 		return err

@@ -72,8 +72,8 @@ type invocation struct {
 func commands() []command {
 	return []command{
 		validateCommand(), fmtCommand(), planCommand(), buildCommand(),
-		whyCommand(), showCommand(), diffCommand(), buildsCommand(), graphCommand(),
-		cacheCommand(), versionCommand(), serveCommand(),
+		whyCommand(), showCommand(), diffCommand(), costCommand(), callsCommand(), buildsCommand(), graphCommand(), ctlCommand(),
+		batchesCommand(), cacheCommand(), versionCommand(), serveCommand(),
 	}
 }
 

@@ -103,7 +103,7 @@ type session struct {
 	recipe *spec.Recipe
 	store  *cache.Store // nil where the command does without
 	host   *pluginhost.Host
-	models llm.Client
+	models *hookedClient
 	stop   chan struct{} // closed when nothing new is to be begun, see halt
 
 	halted     sync.Once
@@ -115,9 +115,11 @@ func (s *session) halt() { s.halted.Do(func() { close(s.stop) }) }
 
 // needs are what a command asks of its session.
 type needs struct {
-	cache   bool    // it cannot do without; else only foreign plugins' descriptions are cached
-	offline bool    // no call but those in the cache
-	budget  float64 // US dollars that calls may cost; 0 is any amount
+	cache   bool        // it cannot do without; else only foreign plugins' descriptions are cached
+	offline bool        // no call but those in the cache
+	refresh bool        // some calls are made anew though the cache has them
+	budget  float64     // US dollars that calls may cost; 0 is any amount
+	replay  *llm.Replay // a log that calls are answered from; nil: none
 }
 
 // open loads and checks a recipe. It reports every problem itself.
@@ -163,14 +165,20 @@ func (inv *invocation) open(dir string, needs needs) (*session, bool) {
 
 func (inv *invocation) newSession(source *spec.Source, store *cache.Store, needs needs) *session {
 	s := &session{source: source, store: store, stop: make(chan struct{})}
-	s.models = llm.New(llm.Options{
-		Store: callStore{store}, Offline: needs.offline, UserAgent: "autosafe/" + Version,
+	var calls llm.ReadyStore = callStore{store}
+	if needs.replay != nil {
+		calls = needs.replay.Over(calls)
+	}
+	s.models = &hookedClient{Client: llm.New(llm.Options{
+		Store: calls, Batches: callStore{store}, Build: folderName(source.Dir),
+		OnBatches: func(list []llm.BatchInfo) { inv.view.Waiting(shownBatches(list)) },
+		Offline:   needs.offline, Refresh: needs.refresh, UserAgent: "autosafe/" + Version,
 		Notify: inv.view.Notify, Stopping: s.stop, BudgetUSD: needs.budget,
 		OnBudget: func() {
 			s.overBudget.Store(true)
 			s.halt()
 		},
-	})
+	})}
 	self, err := os.Executable()
 	if err != nil {
 		self = os.Args[0]
@@ -296,4 +304,27 @@ func (c callStore) Put(key [32]byte, value []byte, durable bool) error {
 		return c.store.Put(cache.Calls, key, value)
 	}
 	return c.store.PutDurable(cache.Calls, key, value)
+}
+
+// GetBatch implements llm.BatchStore. What is found may be old: another process
+// may have replaced it.
+func (c callStore) GetBatch(key [32]byte) ([]byte, bool, error) {
+	b, err := c.store.Get(cache.Batches, key)
+	if err == nil {
+		if err = c.store.Refresh(cache.Batches); err == nil {
+			b, err = c.store.Get(cache.Batches, key)
+		}
+	}
+	if errors.Is(err, cache.ErrNotFound) {
+		return nil, false, nil
+	}
+	return b, err == nil, err
+}
+
+// PutBatch implements llm.BatchStore.
+func (c callStore) PutBatch(key [32]byte, value []byte, durable bool) error {
+	if !durable {
+		return c.store.Put(cache.Batches, key, value)
+	}
+	return c.store.PutDurable(cache.Batches, key, value)
 }

@@ -57,13 +57,15 @@ func missingSecrets(models []*spec.Model) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	var seen []*spec.Provider
 	for _, m := range models {
-		if slices.Contains(seen, m.Provider) {
-			continue
-		}
-		seen = append(seen, m.Provider)
-		for _, d := range m.Provider.Missing {
-			own := *d
-			diags = append(diags, &own)
+		for _, p := range m.Providers() {
+			if slices.Contains(seen, p) {
+				continue
+			}
+			seen = append(seen, p)
+			for _, d := range p.Missing {
+				own := *d
+				diags = append(diags, &own)
+			}
 		}
 	}
 	return diags

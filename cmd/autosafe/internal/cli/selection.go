@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -105,19 +104,13 @@ func (s *session) engine(sel selection, more engine.Options) *engine.Engine {
 
 // decodeCall reads what a stored model call took.
 func decodeCall(value []byte) (engine.CallUsage, error) {
-	r, err := llm.DecodeRecord(value)
+	call, err := llm.DecodeOutline(value)
 	if err != nil {
 		return engine.CallUsage{}, err
 	}
-	var sent struct {
-		Model string `json:"model"`
-	}
-	if err := json.Unmarshal(r.Request, &sent); err != nil {
-		return engine.CallUsage{}, err
-	}
 	return engine.CallUsage{
-		Model: sent.Model, Seconds: float64(r.Millis) / 1000,
-		InputTokens: r.Answer.Usage.InputTokens, OutputTokens: r.Answer.Usage.OutputTokens,
+		Model: call.Model, Seconds: float64(call.Millis) / 1000,
+		InputTokens: call.Usage.InputTokens, OutputTokens: call.Usage.OutputTokens,
 	}, nil
 }
 

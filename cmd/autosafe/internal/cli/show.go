@@ -5,8 +5,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"iter"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/autosafe/autosafe/cmd/autosafe/internal/view"
@@ -22,8 +24,8 @@ func showCommand() command {
 		short: "show a recipe's steps, rows, and where a row comes from",
 		long: `Without ADDRESS lists the steps of the recipe in DIR (the current folder by
 default) with their columns. With the address of a step, such as
-reflector.retry.safe, shows rows that the last build left in the cache. Nothing
-is run.
+reflector.retry.safe, shows rows that the last build left in the cache; where
+only a slice was built, with -limit, those of the slice. Nothing is run.
 
 With -row shows where one row comes from: its source, every model call with its
 prompt and reply, every verdict, and the filters it passed, or the one that
@@ -111,11 +113,7 @@ func (inv *invocation) showRows(s *session, address string, n int) error {
 	if known := addresses(s.recipe); !slices.Contains(known, address) {
 		return errors.New(noSuchStep(address, known))
 	}
-	e := engine.New(engine.Options{Recipe: s.recipe, Store: s.store, Runner: s.host})
-	rows, err := e.Rows(context.Background(), address)
-	if errors.As(err, new(*engine.NotBuiltError)) {
-		return fmt.Errorf("%w: run autosafe build first", err)
-	}
+	rows, err := inv.rows(s, address)
 	if err != nil {
 		return err
 	}
@@ -129,6 +127,47 @@ func (inv *invocation) showRows(s *session, address string, n int) error {
 		return n == 0 || shown < n
 	})
 	return err
+}
+
+// rows are those that the last build left at an address: all, or, where only a
+// slice was built, that.
+func (inv *invocation) rows(s *session, address string) (iter.Seq2[row.Row, error], error) {
+	ctx := context.Background()
+	rows, err := s.engine(selection{}, engine.Options{}).Rows(ctx, address)
+	if !errors.As(err, new(*engine.NotBuiltError)) {
+		return rows, err
+	}
+	limit, lerr := s.lastLimit(address)
+	if lerr != nil {
+		return nil, lerr
+	}
+	if limit > 0 {
+		slice, serr := s.engine(selection{Limit: limit}, engine.Options{}).Rows(ctx, address)
+		if serr == nil {
+			inv.view.Notify("Only a slice of this has been built", fmt.Sprintf(
+				"-limit %d cut every source off there. Run autosafe build for all rows.", limit))
+			return slice, nil
+		}
+		if !errors.As(serr, new(*engine.NotBuiltError)) {
+			return nil, serr
+		}
+	}
+	return nil, fmt.Errorf("%w: run autosafe build first", err)
+}
+
+// lastLimit is the -limit of the newest build that came to a step's end; 0 if
+// it had none.
+func (s *session) lastLimit(address string) (int, error) {
+	b, ok, err := provenance.Last(s.store, s.source.Dir, addresses(s.recipe)...)
+	if err != nil || !ok {
+		return 0, err
+	}
+	b, ok, err = provenance.Finished(s.store, b, address)
+	if err != nil || !ok {
+		return 0, err
+	}
+	limit, _ := strconv.Atoi(b.Options[provenance.OptionLimit]) // "": none
+	return limit, nil
 }
 
 // showLineage tells where a row of a recorded build comes from.

@@ -61,6 +61,8 @@ func kindDoc(kind string) string {
 		return "digests of files that were read"
 	case "describe":
 		return "what plugins can do, checked recipes"
+	case "batches":
+		return "batches that are under way"
 	}
 	return ""
 }

@@ -15,14 +15,16 @@ import (
 // over the frame before it and only then erases what is left of that, so that
 // nothing flickers.
 type live struct {
-	w      io.Writer
-	size   func() (columns, lines int)
-	now    func() time.Time
-	order  []string    // addresses as the recipe has them, cleaned
-	steps  []*liveStep // that have begun, in that order
-	drawn  int         // lines on the screen
-	last   time.Time   // when they were drawn
-	frames int
+	w       io.Writer
+	size    func() (columns, lines int)
+	now     func() time.Time
+	order   []string    // addresses as the recipe has them, cleaned
+	steps   []*liveStep // that have begun, in that order
+	drawn   int         // lines on the screen
+	last    time.Time   // when they were drawn
+	frames  int
+	batches []Batch            // that are waited for
+	cost    *engine.Projection // of the build; nil: not known
 }
 
 type liveStep struct {
@@ -45,6 +47,8 @@ func (l *live) event(ev engine.Event) {
 		l.step(ev.Started.Address)
 	case ev.Progress != nil:
 		l.step(ev.Progress.Address).now = *ev.Progress
+	case ev.Projection != nil:
+		l.cost = ev.Projection
 	case ev.Finished != nil:
 		l.step(ev.Finished.Address).done = ev.Finished
 	default:
@@ -76,7 +80,7 @@ func (l *live) message(text string) { l.draw(text) }
 // end takes the display off the screen; what stood in it stands in the
 // summary too.
 func (l *live) end() {
-	l.steps = nil
+	l.steps, l.cost, l.batches = nil, nil, nil
 	l.draw("")
 }
 
@@ -110,11 +114,19 @@ func (l *live) draw(text string) {
 	io.WriteString(l.w, b.String())
 }
 
+// maxWaiting bounds the batches that are shown.
+const maxWaiting = 5
+
 // lines are the lines of a frame. Where there is no room for all steps, those
 // that have finished go first.
 func (l *live) lines(width, room int) []string {
 	steps := slices.Clone(l.steps)
-	room = max(room, 1)
+	cost := costLine(l.cost)
+	if cost != "" {
+		room--
+	}
+	waiting := l.batches[:min(len(l.batches), maxWaiting)]
+	room = max(room-len(waiting), 1)
 	hidden := 0
 	hide := func(finished bool) {
 		for i := 0; i < len(steps) && len(steps)+min(hidden, 1) > room; {
@@ -140,7 +152,29 @@ func (l *live) lines(width, room int) []string {
 	for _, s := range steps {
 		lines = append(lines, clip(l.line(s, f), width-1))
 	}
+	for i := range waiting {
+		lines = append(lines, clip(l.waiting(&waiting[i]), width-1))
+	}
+	if cost != "" {
+		lines = append(lines, clip(cost, width-1))
+	}
 	return lines
+}
+
+// costLine tells what the build has cost, and what it may come to.
+func costLine(p *engine.Projection) string {
+	if p == nil || dollars(p.CostUSD) == "" {
+		return ""
+	}
+	line := "  cost " + dollars(p.CostUSD)
+	if p.TotalUSD > p.CostUSD {
+		word := "about "
+		if p.Least {
+			word = "at least "
+		}
+		line += " of " + word + dollars(p.TotalUSD)
+	}
+	return line
 }
 
 const spinner = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"

@@ -127,6 +127,37 @@ func testLive(t *testing.T, width int) {
 	}
 }
 
+func TestCostLine(t *testing.T) {
+	for want, p := range map[string]*engine.Projection{
+		"":                               nil,
+		"  cost $2.00":                   {CostUSD: 2, TotalUSD: 2},
+		"  cost $2.00 of about $10.00":   {CostUSD: 2, TotalUSD: 10},
+		"  cost $2.00 of at least $3.50": {CostUSD: 2, TotalUSD: 3.5, Least: true},
+	} {
+		if got := costLine(p); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if got := costLine(&engine.Projection{TotalUSD: 1}); got != "" {
+		t.Errorf("of a build that has cost nothing: %q", got)
+	}
+	s := newScreen(t, 80)
+	l := newLive(s, func() (int, int) { return 80, 4 })
+	l.now = func() time.Time { return time.Time{} }
+	for i := range 5 {
+		l.event(engine.Event{Started: &engine.StepStarted{Address: fmt.Sprint("step", i)}})
+	}
+	l.event(engine.Event{Projection: &engine.Projection{CostUSD: 2, TotalUSD: 3}})
+	l.draw("")
+	if got := s.text(); strings.Count(got, "\n") != 2 || !strings.HasSuffix(got, "  cost $2.00 of about $3.00\n") {
+		t.Errorf("in a low terminal:\n%s", got)
+	}
+	l.end()
+	if got := s.text(); got != "" {
+		t.Errorf("at the end: %q", got)
+	}
+}
+
 func TestLiveManySteps(t *testing.T) {
 	s := newScreen(t, 80)
 	l := newLive(s, func() (int, int) { return 80, 10 })

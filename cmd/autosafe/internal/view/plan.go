@@ -168,7 +168,10 @@ func planTotals(b *strings.Builder, p *engine.Plan, width int) {
 	if cost != "" {
 		line("Cost", cost)
 	}
-	if w.Seconds.High > 0 {
+	switch {
+	case w.Calls.Bounded() && !w.Seconds.Bounded():
+		line("Time", "not known: a batch takes as long as the endpoint takes, up to a day")
+	case w.Seconds.High > 0:
 		line("Time", between(w.Seconds, roughTime)+" at the declared limits")
 	}
 }

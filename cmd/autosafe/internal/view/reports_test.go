@@ -91,6 +91,7 @@ func reports(v *View, text string) {
 	v.Lineage(lineage, false)
 	v.Builds([]BuildLine{*filled[BuildLine](text)}, 2)
 	v.Builds(nil, 0)
+	v.Cost(filled[provenance.CostReport](text))
 	v.Tagged(text, text, "")
 	v.Tagged(text, text, text+text)
 	v.Tagged(text, "", text)

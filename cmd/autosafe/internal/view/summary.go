@@ -166,9 +166,16 @@ func totals(b *strings.Builder, sum *engine.Summary) {
 	}
 	fmt.Fprintf(b, "\nModel calls  %s\n", strings.Join(calls, ", "))
 	if c.Made > 0 {
-		fmt.Fprintf(b, "Tokens       %s in, %s out\n", count(c.InputTokens), count(c.OutputTokens))
+		estimated := ""
+		if c.Estimated > 0 {
+			estimated = "; estimated for " + plural(c.Estimated, "call")
+		}
+		fmt.Fprintf(b, "Tokens       %s in, %s out%s\n", count(c.InputTokens), count(c.OutputTokens), estimated)
 	}
 	if usd := dollars(c.CostUSD); usd != "" {
+		if sum.PriceList != "" {
+			usd += ", by the price list of " + Clean(sum.PriceList)
+		}
 		fmt.Fprintf(b, "Cost         %s\n", usd)
 	}
 	fmt.Fprintf(b, "Time         %s\n", duration(sum.Seconds))

@@ -53,9 +53,10 @@ type View struct {
 	opts     Options
 	mu       sync.Mutex
 	progress progress
-	failures int  // rows that failed so far
-	began    bool // the first JSON line has been written
-	ended    bool // the JSON line that says how it ended has been written
+	failures int     // rows that failed so far
+	batches  []Batch // that are waited for
+	began    bool    // the first JSON line has been written
+	ended    bool    // the JSON line that says how it ended has been written
 	lost     error
 }
 

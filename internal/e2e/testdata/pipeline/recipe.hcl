@@ -4,7 +4,7 @@
 provider "openai" "main" {
   base_url = env("OPENAI_BASE_URL")
   api_key  = env("OPENAI_API_KEY")
-  timeout  = "30s"
+  timeout  = "30m"
 
   limits {
     concurrency = 8

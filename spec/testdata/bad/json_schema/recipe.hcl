@@ -61,3 +61,45 @@ judge "rubric" "ref" {
     properties = { code = { "$ref" = "https://example.test/schema.json" } }
   }
 }
+judge "rubric" "bounds" {
+  input  = simulator.instructions.cases
+  model  = model.m
+  schema = {
+    type       = "object"
+    properties = { score = { type = "integer", minimum = 3, maximum = 0 } }
+  }
+}
+judge "rubric" "between" {
+  input  = simulator.instructions.cases
+  model  = model.m
+  schema = {
+    type       = "object"
+    properties = { score = { type = "number", minimum = 1, exclusiveMaximum = 1 } }
+  }
+}
+judge "rubric" "choice" {
+  input  = simulator.instructions.cases
+  model  = model.m
+  schema = {
+    type       = "object"
+    properties = {
+      label = { type = "string", enum = [1, 2] }
+    }
+  }
+}
+judge "rubric" "no_choice" {
+  input  = simulator.instructions.cases
+  model  = model.m
+  schema = {
+    type       = "object"
+    properties = { label = { enum = [] } }
+  }
+}
+judge "rubric" "constant" {
+  input  = simulator.instructions.cases
+  model  = model.m
+  schema = {
+    type       = "object"
+    properties = { label = { type = ["integer", "null"], const = 0.5 } }
+  }
+}

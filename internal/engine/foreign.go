@@ -1,0 +1,156 @@
+package engine
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/autosafe/autosafe/cache"
+	"github.com/autosafe/autosafe/spec"
+)
+
+// Files that stand in an output's folder are overwritten only if they are ours:
+// if the card there lists them, whether or not they were edited since, or, should
+// the card be lost, if the cache knows that these very bytes were written by an
+// output. A file of the user's own is never touched; the build ends instead.
+
+// foreignFile is the error for a file that is not ours.
+func foreignFile(out *spec.OutputBody, file string) error {
+	return &RunError{
+		Address: out.Address, Code: "foreign_file", Summary: "a file is in the way",
+		Detail: fmt.Sprintf("%s is not among the files that %s beside it lists as written by autosafe, so it is not overwritten. "+
+			"Move it away or delete it, or give the output another path.", file, cardName),
+	}
+}
+
+// checkForeign looks for files in the way of outputs before anything is run
+// that costs. What a component will call its files is not known then: what is
+// looked for are data files named after a split, as most are.
+func (b *build) checkForeign() error {
+	if !slices.ContainsFunc(b.order, func(st *stepState) bool { return st.Kind != spec.DatasetStep && !st.hit }) {
+		return nil // nothing will cost, and each output looks for itself
+	}
+	for _, st := range b.order {
+		if st.Kind != spec.DatasetStep {
+			continue
+		}
+		for _, out := range st.Dataset.Outputs {
+			if err := b.checkFolder(out, b.outDir(out.Path), splitNames(st.Dataset.Split)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (b *build) checkFolder(out *spec.OutputBody, dir string, splits []string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil // there is none yet; or it says so when it is written to
+	}
+	old, _ := readCard(dir) // without one, the cache tells
+	for _, e := range entries {
+		if !e.IsDir() && isData(e.Name()) && splitOfFile(e.Name(), splits) != "" && !old.lists(e.Name()) {
+			if err := b.checkFile(out, filepath.Join(dir, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// checkFile looks at a file that no card lists.
+func (b *build) checkFile(out *spec.OutputBody, file string) error {
+	d, err := b.fileDigest(file)
+	if err != nil {
+		return foreignFile(out, file)
+	}
+	written := errors.New("an output wrote it")
+	err = b.opts.Store.Each(cache.Steps, func(_ cache.Digest, value []byte) error {
+		var rec outputRecord // a step's has no files
+		if json.Unmarshal(value, &rec) == nil && slices.ContainsFunc(rec.Files, func(f fileRecord) bool { return f.Digest == d }) {
+			return written
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, written):
+		return nil
+	case err != nil:
+		return err
+	}
+	return foreignFile(out, file)
+}
+
+// isData says whether a file is named as those that datasets are made of.
+func isData(name string) bool {
+	return slices.Contains([]string{".jsonl", ".parquet"}, path.Ext(name))
+}
+
+// splitNames are the splits that rows may be in.
+func splitNames(s *spec.Split) []string {
+	if s == nil {
+		return []string{defaultSplit}
+	}
+	var names []string
+	for _, r := range s.Ratios {
+		names = append(names, r.Name)
+	}
+	return names
+}
+
+// splitOfFile is the split that a file is named after (train.jsonl,
+// train-00000-of-00001.parquet); "" if it is none.
+func splitOfFile(name string, splits []string) string {
+	longest := ""
+	for _, s := range splits {
+		rest, ok := strings.CutPrefix(name, s)
+		if ok && rest != "" && (rest[0] == '.' || rest[0] == '-') && len(s) > len(longest) {
+			longest = s
+		}
+	}
+	return longest
+}
+
+// checkInstall looks for files in the way of those that an output has made.
+func (b *build) checkInstall(out *spec.OutputBody, dir string, old *card, files []fileRecord) error {
+	for _, f := range files {
+		if old.lists(f.Path) || !filepath.IsLocal(filepath.FromSlash(f.Path)) { // which install refuses
+			continue
+		}
+		to := filepath.Join(dir, filepath.FromSlash(f.Path))
+		if _, err := os.Lstat(to); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err := b.checkFile(out, to); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lists says whether a card, which may be nil, has a file.
+func (c *card) lists(name string) bool {
+	return c != nil && slices.ContainsFunc(c.Files, func(f fileRecord) bool { return f.Path == name })
+}
+
+// interimCard lists what is about to be installed and what the card before it
+// listed: were the build killed in between, all of it would still be ours.
+func interimCard(content *card, old *card) *card {
+	both := *content
+	both.Files = slices.Clone(content.Files)
+	if old != nil {
+		for _, f := range old.Files {
+			if !content.lists(f.Path) {
+				both.Files = append(both.Files, f)
+			}
+		}
+	}
+	return &both
+}

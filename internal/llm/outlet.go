@@ -1,0 +1,234 @@
+package llm
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/autosafe/autosafe/spec"
+)
+
+// outlet is a model at an endpoint. All but e and id is guarded by the pool.
+type outlet struct {
+	e     *endpoint
+	id    string   // the endpoint's name for the model
+	names []string // labels of the blocks that use it
+	flow  *adaptive
+	held  int    // by SetLimit; 0: not
+	gone  *Error // nothing more is sent, and why
+
+	inFlight                  int
+	answered, refused, failed int64
+	output                    float64 // tokens of an answer, about
+	recent                    recent
+}
+
+// door is what the pool keeps of an endpoint.
+type door struct {
+	most     int // requests in flight, as declared
+	inFlight int
+	rates    rates
+	breaker  breaker
+	outage   time.Duration
+	worked   bool    // it has answered before
+	gone     *Error  // nothing more is sent, and why
+	peers    []*door // of endpoints that serve the same models
+}
+
+func newDoor(p *spec.Provider) *door {
+	d := &door{most: p.Limits.Concurrency, rates: newRates(p.Limits), outage: p.Outage}
+	if d.most <= 0 {
+		d.most = DefaultConcurrency
+	}
+	if d.outage <= 0 {
+		d.outage = DefaultOutage
+	}
+	return d
+}
+
+// why nothing more is sent; nil if it is.
+func (s *outlet) why() *Error {
+	if s.e.door.gone != nil {
+		return s.e.door.gone
+	}
+	return s.gone
+}
+
+// wait is how long a call must wait here: 0 if there is room, never if that
+// is no question of time.
+func (s *outlet) wait(now time.Duration, w *waiter) time.Duration {
+	d := s.e.door
+	if s.inFlight >= s.flow.allowed() || d.inFlight >= max(d.most, s.held) {
+		return never
+	}
+	return max(d.breaker.hold(now), s.flow.wait(now), d.rates.wait(now, use{w.in, int(s.output)}))
+}
+
+// outcome is what became of a request.
+type outcome struct {
+	kind  outcomeKind
+	fault fault         // whose doing a failure is
+	shuts shuts         // what is not to be asked any more
+	why   *Error        // likewise
+	after time.Duration // the endpoint asks to be left alone for so long
+	usage Usage         // of answered
+	took  time.Duration // likewise
+	// pace and tokens are how many requests and tokens a second the endpoint
+	// says to have room for; 0: it does not say.
+	pace, tokens float64
+}
+
+type outcomeKind int
+
+const (
+	answered outcomeKind = iota
+	refused              // there was no room for it
+	failed               // there is no answer
+	declined             // the endpoint does its work, and will not answer this
+	dropped              // nobody wants the answer any more
+	unsent               // it was not sent after all
+)
+
+// verdict is what a failure means for the call.
+type verdict struct {
+	excused bool // it costs no retry
+	back    bool // others are to be tried first
+}
+
+// settle notes what became of a request.
+func (p *pool) settle(got place, w *waiter, o outcome) verdict {
+	now, s, d := p.now(), got.outlet, got.outlet.e.door
+	others := s.inFlight - 1
+	switch o.kind {
+	case answered:
+		s.answered++
+		s.recent.add(o.took)
+		s.flow.answered(got.attempt, now, o.took)
+		if o.tokens > 0 {
+			each := max(1, float64(o.usage.InputTokens)+s.output)
+			s.flow.advised(now, o.tokens/each)
+		}
+		s.flow.advised(now, o.pace)
+		s.output += (float64(o.usage.OutputTokens) - s.output) / float64(min(s.answered, 32))
+		d.rates.settle(now, use{o.usage.InputTokens - got.use.in, o.usage.OutputTokens - got.use.out})
+		d.worked = true
+	case refused:
+		s.refused++
+		s.flow.refused(got.attempt, now, o.after, others)
+	case failed, declined:
+		s.failed++
+	case unsent:
+		s.flow.unsent(got.attempt)
+	}
+	if o.kind != answered {
+		// Only answers are known to have used tokens; an endpoint that counts
+		// more of them says so.
+		d.rates.settle(now, use{-got.use.in, -got.use.out})
+	}
+	switch {
+	case o.shuts == shutsEndpoint:
+		p.shutDoor(s.e, o.why)
+	case o.shuts == shutsModel && s.gone == nil:
+		s.gone = o.why
+		p.afterShut(s.e, o.why)
+	}
+	return p.settleBreaker(got, w, o, now)
+}
+
+func (p *pool) settleBreaker(got place, w *waiter, o outcome, now time.Duration) verdict {
+	e, d := got.outlet.e, got.outlet.e.door
+	switch {
+	case o.kind == refused && o.fault != faultNone && d.inFlight > 1 && !got.probe:
+		return verdict{excused: true} // it may be at work for others
+	case o.kind == dropped, o.kind == unsent:
+		if got.probe {
+			d.breaker.probing = false
+		}
+		return verdict{}
+	case o.fault == faultNone:
+		if d.breaker.answered() {
+			p.tell(e.name+" answers again", "")
+			for _, s := range p.outlets {
+				if s.e == e {
+					s.flow.restart()
+				}
+			}
+		}
+		return verdict{}
+	case !d.worked && len(d.peers) == 0:
+		return verdict{} // it is more likely wrong than down
+	}
+	if d.breaker.failed(now, w, o.fault, got.probe, o.after) {
+		p.tell(fmt.Sprintf("%s does not answer any more; the build waits for it, up to %s", e.name, d.outage), "")
+	}
+	if !d.breaker.open {
+		return verdict{}
+	}
+	if end := d.breaker.since + d.outage; now >= end {
+		p.shutDoor(e, &Error{
+			Code: CodeUnavailable, Transient: true, Fatal: true,
+			Summary: fmt.Sprintf("%s has not answered for %s: when it does, the same command goes on from here", e.name, d.outage),
+		})
+	} else {
+		d.breaker.at = min(d.breaker.at, end)
+	}
+	if !d.worked && !slices.ContainsFunc(d.peers, func(o *door) bool { return o.worked }) {
+		return verdict{}
+	}
+	// A request that makes the endpoint fail must not be tried for ever.
+	return verdict{excused: !got.probe || o.fault == faultEndpoint, back: o.fault == faultSuspect}
+}
+
+func (p *pool) shutDoor(e *endpoint, why *Error) {
+	if e.door.gone == nil {
+		e.door.gone = why
+		p.afterShut(e, why)
+	}
+}
+
+// afterShut ends the waits of calls that nobody can answer any more.
+func (p *pool) afterShut(e *endpoint, why *Error) {
+	for _, q := range p.queues {
+		if !slices.ContainsFunc(q.outlets, func(s *outlet) bool { return s.e == e }) {
+			continue
+		}
+		if gone := q.gone(); gone != nil {
+			q.fail(gone)
+		} else {
+			p.tell(why.Summary+"; the other endpoints of the model go on without it", why.Detail)
+		}
+	}
+	p.dispatch()
+}
+
+// errUnsent: the call ended before it was sent.
+var errUnsent = errors.New("the call was not sent")
+
+// unsent is the error of a call that was not sent, for a reason that others
+// have met.
+func (e *Error) unsent() *Error {
+	own := *e
+	own.cause = errUnsent
+	return &own
+}
+
+// recent are the times of the latest answers.
+type recent struct {
+	took [64]time.Duration
+	n    int
+}
+
+func (r *recent) add(d time.Duration) {
+	r.took[r.n%len(r.took)] = d
+	r.n++
+}
+
+// median is 0 if there was no answer.
+func (r *recent) median() time.Duration {
+	took := slices.Sorted(slices.Values(r.took[:min(r.n, len(r.took))]))
+	if len(took) == 0 {
+		return 0
+	}
+	return took[len(took)/2]
+}
