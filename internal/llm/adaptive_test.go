@@ -10,7 +10,7 @@ import (
 // These are measured by a clock of their own, with pseudo-random delays of a
 // fixed seed: what they count does not depend on the machine.
 
-const simSeeds = 8
+const simSeeds = 4
 
 // An endpoint without limits is used up, the start included.
 func TestAdaptiveFillsTheEndpoint(t *testing.T) {

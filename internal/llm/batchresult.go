@@ -264,7 +264,7 @@ func (r *batchRun) result(l *batchLine, item *batchItem) (Answer, *failure) {
 	var err error
 	if x.status < 300 {
 		var a Answer
-		if a, err = read(x.reply, len(item.body)); err == nil {
+		if a, err = r.e.read(x.reply, wireModel(wireOf(item.body)), item.body); err == nil {
 			r.e.redact.answer(&a)
 			return a, nil
 		}

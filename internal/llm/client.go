@@ -56,7 +56,7 @@ func newClient(opts Options) *client {
 	c := &client{
 		opts: opts, clock: realClock(opts.Stopping), actor: offline.Complete,
 		budget: newBudget(opts), patience: claimPatience,
-		endpoints: map[[sha256.Size]byte]*endpoint{}, flights: map[[sha256.Size]byte]*flight{}, asked: map[uint64]struct{}{},
+		endpoints: map[[sha256.Size]byte]*endpoint{}, known: map[*spec.Provider]*endpoint{}, flights: map[[sha256.Size]byte]*flight{}, asked: map[uint64]struct{}{},
 	}
 	c.pool = newPool(&c.clock, opts)
 	c.batches = newBatches(c)
@@ -71,12 +71,14 @@ type client struct {
 	schemas  schemas
 	learned  learned
 	batches  *batches
+	tokens   tokens
 	budget   *budget // nil: none
 	pool     *pool
 	patience time.Duration // see claimPatience
 
 	mu        sync.Mutex
 	endpoints map[[sha256.Size]byte]*endpoint // by what tells providers apart, see endpointFor
+	known     map[*spec.Provider]*endpoint    // the same, of providers that were looked up
 	flights   map[[sha256.Size]byte]*flight   // calls being made, by key
 	asked     map[uint64]struct{}             // calls answered while this client was at work, see remember
 
@@ -330,17 +332,20 @@ func count(a Answer, m *spec.Model, tally *Tally) {
 // endpointFor is the endpoint of a provider. Provider blocks that agree in
 // address, credentials and limits are one endpoint and share the limits.
 func (c *client) endpointFor(p *spec.Provider) (*endpoint, error) {
-	k := endpointKey(p)
-
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e, ok := c.endpoints[k]; ok {
+	if e, ok := c.known[p]; ok {
 		return e, nil
 	}
-	e, err := c.newEndpoint(p)
-	if err != nil {
-		return nil, err
+	k := endpointKey(p)
+	e, ok := c.endpoints[k]
+	if !ok {
+		var err error
+		if e, err = c.newEndpoint(p); err != nil {
+			return nil, err
+		}
+		c.endpoints[k] = e
 	}
-	c.endpoints[k] = e
+	c.known[p] = e
 	return e, nil
 }

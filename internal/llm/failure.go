@@ -243,14 +243,16 @@ func containsAny(text string, parts ...string) bool {
 	return false
 }
 
-func modelOf(w wire) string {
-	var id string
+func modelOf(w wire) string { return fmt.Sprintf("%q", clip(plain(wireModel(w)), 100)) }
+
+// wireModel is the endpoint's name for the model that a request is for.
+func wireModel(w wire) (id string) {
 	for _, f := range w {
 		if f.name == "model" {
 			_ = json.Unmarshal(f.value, &id) // it was marshalled from a string
 		}
 	}
-	return fmt.Sprintf("%q", clip(plain(id), 100))
+	return id
 }
 
 // errorWords finds the message, the code and, if it stands in the body, the

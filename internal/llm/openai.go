@@ -27,6 +27,7 @@ type endpoint struct {
 	redact    redactor
 	clock     clock
 	door      *door // guarded by the pool
+	tokens    *tokens // of the client
 	notify    func(summary, detail string)
 
 	reached atomic.Bool // something answered there
@@ -40,7 +41,7 @@ func (c *client) newEndpoint(p *spec.Provider) (*endpoint, error) {
 	}
 	e := &endpoint{
 		name: link.name, transport: link.transport, api: link.api, redact: link.redact,
-		provider: p, timeout: p.Timeout, clock: c.clock, door: newDoor(p), notify: c.opts.Notify,
+		provider: p, timeout: p.Timeout, clock: c.clock, door: newDoor(p), tokens: &c.tokens, notify: c.opts.Notify,
 	}
 	if e.timeout <= 0 {
 		e.timeout = DefaultTimeout
@@ -83,12 +84,22 @@ func (e *endpoint) send(ctx context.Context, o order) (Answer, *exchange, *failu
 	}
 	if err == nil && x.status < 300 {
 		var ans Answer
-		if ans, err = read(x.reply, len(o.body)); err == nil {
+		if ans, err = e.read(x.reply, o.model.ID, o.body); err == nil {
 			e.redact.answer(&ans)
 			return ans, x, nil, nil
 		}
 	}
 	return Answer{}, x, e.failed(x, err, o.wire), nil
+}
+
+// read makes an answer of the body of a completion, and counts the tokens
+// that the endpoint did not.
+func (e *endpoint) read(body []byte, model string, request []byte) (Answer, error) {
+	a, err := read(body, len(request))
+	if err == nil && a.Usage.Estimated {
+		a.Usage = e.tokens.usage(model, request, a)
+	}
+	return a, err
 }
 
 // final is the error of a call that is given up.

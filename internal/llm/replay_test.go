@@ -311,3 +311,27 @@ func TestMisfits(t *testing.T) {
 		}
 	}
 }
+
+// FuzzReplay reads what may be anything: no record that it takes has another
+// key than its request's.
+func FuzzReplay(f *testing.F) {
+	f.Add([]byte("{}\n"))
+	f.Add([]byte(`{"format":"autosafe.answer/1","key":"00","endpoint":"x","request":{"model":"m","messages":[]},"answer":{"content":"","finish_reason":"stop","usage":{}}}` + "\n"))
+	f.Add([]byte(`{"format":"autosafe.answer/1","key":"zz","endpoint":"offline","request":null,"answer":{"finish_reason":"stop"}}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		path := filepath.Join(t.TempDir(), "log.jsonl")
+		if err := os.WriteFile(path, text, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		log, err := OpenReplay(path)
+		if err != nil {
+			return
+		}
+		defer log.Close()
+		for _, p := range log.places {
+			if rec, ok, err := log.find(p.key); err != nil || !ok || rec.CheckKey() != nil {
+				t.Errorf("took %+v, %v", rec, err)
+			}
+		}
+	})
+}

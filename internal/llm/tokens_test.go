@@ -3,6 +3,9 @@ package llm
 import (
 	"strings"
 	"testing"
+
+	"github.com/autosafe/autosafe/plugins/sdk/llmtest"
+	"github.com/autosafe/autosafe/spec"
 )
 
 // TestTokenCounts holds counts that OpenAI's own tokenizer gives.
@@ -49,5 +52,19 @@ func TestEstimatedUsage(t *testing.T) {
 	a := Answer{Content: "hello world", ToolCalls: []AnswerCall{{Name: "hello", Arguments: "{}"}}}
 	if got, want := c.usage("gpt-4o", []byte("hello world"), a), (Usage{InputTokens: 2, OutputTokens: 2 + 1 + 1 + messageTokens, Estimated: true}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+// TestUsageNotReported: the tokens of an answer whose endpoint says nothing are
+// counted here, and said to be.
+func TestUsageNotReported(t *testing.T) {
+	r := newRig(t, says(llmtest.Reply{Content: "hello world", NoUsage: true}))
+	r.model.Price = &spec.Price{Output: 1e6}
+	got := r.must(r.request("hello"))
+	if !got.Usage.Estimated || got.Usage.OutputTokens != 2 || got.Usage.InputTokens < 10 {
+		t.Errorf("usage %+v", got.Usage)
+	}
+	if r.tally.Estimated.Load() != 1 || r.tally.CostUSD() != 2 {
+		t.Errorf("%d calls estimated, cost %v", r.tally.Estimated.Load(), r.tally.CostUSD())
 	}
 }

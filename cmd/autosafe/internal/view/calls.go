@@ -167,6 +167,8 @@ func (p *lineagePage) callFields(c *provenance.StoredCall) {
 	}
 	p.field("tokens", tokens)
 	switch {
+	case c.Endpoint == "offline":
+		p.field("cost", "nothing: the offline model is a set of rules")
 	case c.CostUSD == nil:
 		p.field("cost", "not known: no build with a price for this model is recorded")
 	case *c.CostUSD > 0:
