@@ -27,7 +27,6 @@ const (
 	promModel  = "github.com/prometheus/client_model"
 	promText   = "github.com/prometheus/common"
 	protobuf   = "google.golang.org/protobuf"
-	xRate      = "golang.org/x/time"
 	xTerm      = "golang.org/x/term"
 	xText      = "golang.org/x/text"
 )
@@ -56,7 +55,7 @@ func rules() []rule {
 		{"internal/key", nil, nil},
 		{"internal/row", []string{"spec/jsontext"}, nil},
 		{"internal/engine", []string{"internal/key", "internal/row", "spec", "cache"}, nil},
-		{"internal/llm", []string{"internal/key", "internal/llm/offline", "spec"}, []string{openAI, jsonSchema, tokenizer, xRate}},
+		{"internal/llm", []string{"internal/key", "internal/llm/offline", "spec"}, []string{openAI, jsonSchema, tokenizer}},
 		{"internal/llm/offline", nil, nil},
 		{"plugins/sdk/llmtest", nil, nil},
 		{"internal/telemetry", []string{"internal/control", "internal/engine", "internal/llm", "spec"}, []string{otel, promText, promModel, protobuf}},

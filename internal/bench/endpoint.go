@@ -142,8 +142,8 @@ func serve(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer listener.Close()
 	server := &http.Server{Handler: newHandler()}
+	defer func() { _ = server.Close() }()      // and the listener
 	go func() { _ = server.Serve(listener) }() // until Close
 	if _, err := fmt.Fprintln(out, listener.Addr()); err != nil {
 		return err

@@ -22,17 +22,10 @@ type Running struct {
 	patience time.Duration // for an answer
 }
 
-// patience is how long a build may take to answer. It answers at once, unless
-// it is suspended.
-const patience = 10 * time.Second
-
 // Find gives the user's running builds that have called a model, in order of
-// process. Those that do not answer in time are counted.
-func Find(ctx context.Context, dir string) (list []*Running, silent int, err error) {
-	return find(ctx, dir, patience)
-}
-
-func find(ctx context.Context, dir string, patience time.Duration) (list []*Running, silent int, err error) {
+// process. A build answers at once, unless it is suspended; those that do not
+// in the time given, now or later, are counted.
+func Find(ctx context.Context, dir string, patience time.Duration) (list []*Running, silent int, err error) {
 	paths, err := sockets(dir)
 	if err != nil {
 		return nil, 0, err

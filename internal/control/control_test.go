@@ -73,9 +73,12 @@ func started(t *testing.T) (*Server, *models, chan struct{}, string) {
 // shortDir is a new folder; those of tests are too long for sockets.
 func shortDir() (string, error) { return os.MkdirTemp("", "as") }
 
+// ample is how long an answer may take; it bounds a hang and measures nothing.
+const ample = 3 * time.Minute
+
 func only(t *testing.T, dir string) *Running {
 	t.Helper()
-	list, silent, err := find(t.Context(), dir, 3*time.Minute) // which bounds a hang
+	list, silent, err := Find(t.Context(), dir, ample)
 	if err != nil || len(list) != 1 || silent != 0 {
 		t.Fatalf("found %v, %d silent, %v", list, silent, err)
 	}
@@ -168,12 +171,12 @@ func TestRights(t *testing.T) {
 		if err := s.Start(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", path, err)
 		}
-		if _, _, err := Find(t.Context(), path); err == nil || !strings.Contains(err.Error(), want) {
+		if _, _, err := Find(t.Context(), path, ample); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: found in it: %v", path, err)
 		}
 		s.Close()
 	}
-	if list, _, err := Find(t.Context(), dir+"-none"); err != nil || len(list) != 0 {
+	if list, _, err := Find(t.Context(), dir+"-none", ample); err != nil || len(list) != 0 {
 		t.Errorf("no folder: %v, %v", list, err)
 	}
 }
@@ -227,7 +230,7 @@ func TestSilentBuild(t *testing.T) {
 		}
 		<-ctx.Done()
 	})
-	list, silent, err := find(t.Context(), dir, 100*time.Millisecond)
+	list, silent, err := Find(t.Context(), dir, 100*time.Millisecond)
 	cancel()
 	wg.Wait()
 	if err != nil || silent == 0 || len(list)+silent != 2 { // on a slow machine, both

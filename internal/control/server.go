@@ -50,7 +50,7 @@ func (s *Server) Start() error {
 		return err
 	}
 	s.http = &http.Server{
-		Handler: s.handler(), ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+		Handler: s.handler(), ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: time.Minute,
 	}
 	s.served.Go(func() { _ = s.http.Serve(net.Listener(l)) }) // it ends with Close
 	return nil

@@ -376,3 +376,51 @@ func TestIndependentRefusals(t *testing.T) {
 		})
 	}
 }
+
+// TestIndependentAzure asks the server in Azure's form.
+func TestIndependentAzure(t *testing.T) {
+	t.Parallel()
+	a := startAimock(t, []any{object{"match": object{"userMessage": "Ask number"}, "response": object{"content": object{"reason": "fine", "score": 3}}}})
+	text := strings.NewReplacer("FORM", "json_schema", `provider "openai"`, `provider "azure"`, "provider.openai", "provider.azure").Replace(aimockRecipe)
+	p := a.project(map[string]string{recipe: text, "asks.jsonl": asks(10)})
+	p.env = append(p.env, "OPENAI_BASE_URL="+a.url)
+	got := p.mustBuild().sum
+	list := a.journal()
+	for _, e := range list {
+		if e.Path != "/openai/deployments/critic/chat/completions?api-version=2024-10-21" || e.Response.Status != 200 {
+			t.Errorf("%s: status %d", e.Path, e.Response.Status)
+		}
+	}
+	if len(list) != 10 || got.Calls.Made != 10 || got.step(t, "judge.rubric.quality").RowsOut != 10 {
+		t.Errorf("%d requests, %d calls", len(list), got.Calls.Made)
+	}
+}
+
+// TestIndependentBatch has the server do a batch. It does not look at what is
+// asked, and answers every line with the same words, which fit nothing: each
+// row has its answer, and fails for it.
+func TestIndependentBatch(t *testing.T) {
+	t.Parallel()
+	a := startAimock(t, []any{object{"match": object{"model": "none"}, "response": object{"content": "none"}}})
+	text := strings.Replace(aimockRecipe, `  structured = "FORM"`, "  structured    = \"json_schema\"\n  mode          = \"batch\"\n  reply_retries = 0\n  batch {\n    wait = \"1s\"\n  }", 1)
+	p := a.project(map[string]string{recipe: text, "asks.jsonl": asks(10)})
+	r := p.build()
+	if st := r.sum.step(t, "judge.rubric.quality"); r.code != 5 || st.Failed["invalid_reply"] != 10 || r.sum.Calls.Made != 10 {
+		t.Errorf("exit %d, %d calls made, failed %v: %s\n%s", r.code, r.sum.Calls.Made, st.Failed, r.sum.Error, tail(r.stderr))
+	}
+	uploads, chats := 0, 0
+	for _, e := range a.journal() {
+		switch e.Path {
+		case "/v1/files":
+			uploads++
+		case "/v1/chat/completions":
+			chats++
+		}
+		if e.Response.Status >= 400 {
+			t.Errorf("%s: status %d", e.Path, e.Response.Status)
+		}
+	}
+	if uploads == 0 || chats != 0 {
+		t.Errorf("%d uploads, %d calls one by one", uploads, chats)
+	}
+}

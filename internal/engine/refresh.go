@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"encoding/json"
+
 	"github.com/autosafe/autosafe/cache"
 	"github.com/autosafe/autosafe/internal/key"
 )
@@ -39,7 +41,8 @@ func (b *build) refreshKey(base key.List) cache.Digest {
 }
 
 // markRefresh gives a step the mark of its refresh: of the one that has not
-// ended, or of a new one. A plan begins none.
+// ended, or of a new one. A plan begins none. It is on disk before the first
+// row is made anew: were it lost, that would be for nothing.
 func (b *build) markRefresh(st *stepState) error {
 	k := b.refreshKey(st.base)
 	mark := b.refreshes[k]
@@ -58,7 +61,11 @@ func (b *build) markRefresh(st *stepState) error {
 		return nil
 	}
 	b.refreshes[k] = mark
-	return putRecord(b.opts.Store, k, refreshRecord{mark})
+	rec, err := json.Marshal(refreshRecord{mark})
+	if err != nil {
+		return err
+	}
+	return b.opts.Store.PutDurable(cache.Steps, k, rec)
 }
 
 // endRefreshes forgets the refreshes of a build that ended well.

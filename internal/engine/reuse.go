@@ -34,6 +34,7 @@ type reuse struct {
 	keys  rowKeys
 	ready bool
 	err   error
+	anew  []byte // of a refresh: the number of the rows that it makes
 }
 
 // key is what is remembered of a span under; ok is false unless the span is
@@ -62,6 +63,8 @@ func (r *reuse) open() {
 	k := epochKey(s.st.base)
 	epoch, err := s.opts.Store.Get(cache.Steps, k)
 	switch {
+	case r.anew != nil:
+		epoch = r.anew
 	case err == nil && len(epoch) > 0:
 	case err != nil && !errors.Is(err, cache.ErrNotFound):
 		r.err = err
@@ -74,6 +77,10 @@ func (r *reuse) open() {
 			return
 		}
 	}
+	// Rows that another process made anew before it gave the number out count.
+	if r.err = s.opts.Store.Refresh(cache.Rows); r.err != nil {
+		return
+	}
 	list := key.New(chunkTag)
 	list.AddString("base", cache.Digest(s.st.base.Digest()).String())
 	list.Add("epoch", epoch)
@@ -83,8 +90,12 @@ func (r *reuse) open() {
 }
 
 // forget makes all that is remembered of chunks unknown, before rows are made
-// anew: on disk before the first of them can be.
+// anew: on disk before the first of them can be. What the refresh remembers has
+// a number of its own that none but it knows until renew: another process that
+// works on the same cache meanwhile still finds rows of before, and what it
+// remembers of them must not be found after.
 func (r *reuse) forget() error {
+	r.anew = newEpoch()
 	store, k := r.step.opts.Store, epochKey(r.step.st.base)
 	_, err := store.Get(cache.Steps, k)
 	if errors.Is(err, cache.ErrNotFound) {
@@ -94,6 +105,18 @@ func (r *reuse) forget() error {
 		return err
 	}
 	return store.PutDurable(cache.Steps, k, newEpoch())
+}
+
+// renew lets what a refresh remembered of chunks be found, once all rows are
+// made anew, and other processes can see them.
+func (r *reuse) renew() error {
+	if r.anew == nil {
+		return nil
+	}
+	if err := r.step.opts.Store.Sync(); err != nil {
+		return err
+	}
+	return r.step.opts.Store.PutDurable(cache.Steps, epochKey(r.step.st.base), r.anew)
 }
 
 func newEpoch() []byte { return binary.BigEndian.AppendUint64(nil, rand.Uint64()) }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -142,6 +144,98 @@ func TestKnownChunks(t *testing.T) {
 				t.Errorf("what a build from nothing leaves, and this one: %s", d)
 			}
 		})
+	}
+}
+
+// TestRefreshBesideAnother has another process work on the cache in the midst of
+// a refresh. It still finds rows of before, and what it remembers of them is not
+// found after the refresh.
+func TestRefreshBesideAnother(t *testing.T) {
+	p, more := twoSources(t, 2*chunkRows)
+	p.samples, p.fake.work = 1, answers("old")
+	p.buildOf(p.twoSourced(*more))
+
+	var once sync.Once
+	p.fake.work = func(task Task) Result {
+		once.Do(func() {
+			other := *p
+			its := []string{`{"n":3000,"extra":"x"}`}
+			rows := func(address string) []string {
+				if address == "threat_source.a.second" {
+					return its
+				}
+				return p.source
+			}
+			other.fake = &fakeRunner{rows: rows, work: answers("later")}
+			other.open()
+			defer other.store.Close()
+			r := other.twoSourced(its)
+			for _, targets := range [][]string{{r.Steps[0].Address, r.Steps[1].Address}, {"simulator.b.y"}} {
+				if _, err := other.engineOf(r, targets...).Build(context.Background()); err != nil {
+					panic(err)
+				}
+			}
+		})
+		return answers("new")(task)
+	}
+	const slice = 20 // is no chunk, so that the refresh itself remembers none
+	e := p.engineOf(p.twoSourced(*more))
+	e.opts.Refresh, e.opts.Limit = []string{"simulator.b.y"}, slice
+	if _, err := e.Build(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	must(p.store.Close())
+	p.open()
+	*more = append(*more, `{"n":2000,"extra":"y"}`)
+	p.fake.work = answers("later")
+	sum := p.buildOf(p.twoSourced(*more))
+	made := map[string]int{}
+	for r, err := range mustLoad(t, p, sum.Steps[2]).AllRows(p.store) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		made[r.String("made")]++
+	}
+	if want := (map[string]int{"new": slice + 1, "old": 2*chunkRows - slice, "later": 1}); !maps.Equal(made, want) {
+		t.Errorf("rows are %v, want %v", made, want)
+	}
+}
+
+// TestDamagedKnownChunk damages rows that a chunk's record points to, behind what
+// tells whether they are there.
+func TestDamagedKnownChunk(t *testing.T) {
+	p, more := twoSources(t, 2*chunkRows)
+	p.samples, p.fake.work = 1, answers("old")
+	p.buildOf(p.twoSourced(*more))
+	var damaged cache.Digest
+	p.eachChunkRecord(func(b []byte) []byte {
+		rec, err := decodeChunkRecord(b)
+		must(err)
+		damaged = rec.chunks[0].digest
+		return b
+	})
+	damageContent(t, p, damaged)
+	*more = append(*more, `{"n":2000,"extra":"y"}`)
+	r := p.twoSourced(*more)
+	if _, err := p.engineOf(r, r.Steps[1].Address).Build(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	plan, err := p.engineOf(r).Plan(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if miss := plan.Steps[2].RowsMiss; miss != 1 {
+		t.Errorf("planned are %d tasks, want 1", miss)
+	}
+	sum := p.buildOf(r)
+	n := 0
+	for _, err := range mustLoad(t, p, sum.Steps[2]).AllRows(p.store) {
+		if n++; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n != 2*chunkRows+2 {
+		t.Errorf("%d rows", n)
 	}
 }
 

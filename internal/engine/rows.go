@@ -157,6 +157,9 @@ func (s *rowStep) run() error {
 	if failed := s.st.failures(); err == nil && s.dry == nil && failed > 0 && (!allowed(s.st.Step, failed) || nothingWorked(s.st.Step, failed, s.st.tasks)) {
 		err = fmt.Errorf("%s: %w: %d of %d", s.st.Address, ErrTooManyFailures, failed, s.st.tasks)
 	}
+	if err == nil {
+		err = s.reuse.renew()
+	}
 	return err
 }
 

@@ -38,22 +38,18 @@ type breaker struct {
 	at      time.Duration // the next one goes then
 	wait    time.Duration // from the one before
 	since   time.Duration // it is down
+	told    bool          // that it is down
 
 	strikes, sure int // failures in a row; those that are surely the endpoint's
 	callers       map[*waiter]struct{}
 }
 
-// answered notes that the endpoint did its work, well or not; it says whether
-// it was down before.
-func (b *breaker) answered() (closed bool) {
-	closed = b.open
-	*b = breaker{}
-	return closed
-}
+// answered notes that the endpoint did its work, well or not.
+func (b *breaker) answered() { *b = breaker{} }
 
-// failed notes a failure of an endpoint that is known to work; opened says
-// that it is now taken to be down. after is what it asks to be left alone for.
-func (b *breaker) failed(now time.Duration, w *waiter, f fault, probe bool, after time.Duration) (opened bool) {
+// failed notes a failure. after is what the endpoint asks to be left alone
+// for.
+func (b *breaker) failed(now time.Duration, w *waiter, f fault, probe bool, after time.Duration) {
 	if b.open {
 		if probe {
 			most := lastProbe
@@ -63,7 +59,7 @@ func (b *breaker) failed(now time.Duration, w *waiter, f fault, probe bool, afte
 			b.wait = min(2*b.wait, most)
 			b.again(now, after)
 		}
-		return false
+		return
 	}
 	if b.callers == nil {
 		b.callers = map[*waiter]struct{}{}
@@ -75,11 +71,10 @@ func (b *breaker) failed(now time.Duration, w *waiter, f fault, probe bool, afte
 		b.sure++
 	}
 	if b.sure < sureStrikes && (b.strikes < suspectStrikes || len(b.callers) < suspectCalls) {
-		return false
+		return
 	}
-	b.open, b.wait = true, firstProbe
+	b.open, b.wait, b.callers = true, firstProbe, nil
 	b.again(now, after)
-	return true
 }
 
 // again sets when the next probe goes.

@@ -140,8 +140,9 @@ type Control interface {
 	Status() []ModelStatus
 	// SetLimit holds the models of that name (the label of their block, or
 	// the endpoint's name for them) to n calls at a time, above or below what
-	// the recipe declares; 0 goes back to what it declares. It says how many
-	// models it found.
+	// the recipe declares; 0 goes back to what it declares. A model with
+	// several endpoints is held to n at each. It says how many it found, of
+	// those that were called.
 	SetLimit(model string, n int) int
 	// Pause begins no further attempt until Resume; what is in flight
 	// finishes.

@@ -26,7 +26,7 @@ type endpoint struct {
 	api       *openai.Client
 	redact    redactor
 	clock     clock
-	door      *door // guarded by the pool
+	door      *door   // guarded by the pool
 	tokens    *tokens // of the client
 	notify    func(summary, detail string)
 

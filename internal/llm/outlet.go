@@ -147,23 +147,18 @@ func (p *pool) settleBreaker(got place, w *waiter, o outcome, now time.Duration)
 		}
 		return verdict{}
 	case o.fault == faultNone:
-		if d.breaker.answered() {
-			p.tell(e.name+" answers again", "")
-			for _, s := range p.outlets {
-				if s.e == e {
-					s.flow.restart()
-				}
-			}
-		}
+		p.isUp(e)
 		return verdict{}
 	case !d.worked && len(d.peers) == 0:
 		return verdict{} // it is more likely wrong than down
 	}
-	if d.breaker.failed(now, w, o.fault, got.probe, o.after) {
-		p.tell(fmt.Sprintf("%s does not answer any more; the build waits for it, up to %s", e.name, d.outage), "")
-	}
+	d.breaker.failed(now, w, o.fault, got.probe, o.after)
 	if !d.breaker.open {
 		return verdict{}
+	}
+	if got.probe && !d.breaker.told { // and not for a moment only
+		d.breaker.told = true
+		p.tell(fmt.Sprintf("%s does not answer any more; the build waits for it, up to %s", e.name, d.outage), "")
 	}
 	if end := d.breaker.since + d.outage; now >= end {
 		p.shutDoor(e, &Error{
@@ -180,6 +175,23 @@ func (p *pool) settleBreaker(got place, w *waiter, o outcome, now time.Duration)
 	return verdict{excused: !got.probe || o.fault == faultEndpoint, back: o.fault == faultSuspect}
 }
 
+// isUp notes that an endpoint does its work.
+func (p *pool) isUp(e *endpoint) {
+	b := &e.door.breaker
+	if b.told {
+		p.tell(e.name+" answers again", "")
+	}
+	if b.open {
+		for _, s := range p.outlets {
+			if s.e == e {
+				s.flow.restart()
+			}
+		}
+	}
+	b.answered()
+}
+
+// shutDoor has nothing more sent to an endpoint.
 func (p *pool) shutDoor(e *endpoint, why *Error) {
 	if e.door.gone == nil {
 		e.door.gone = why
@@ -189,17 +201,20 @@ func (p *pool) shutDoor(e *endpoint, why *Error) {
 
 // afterShut ends the waits of calls that nobody can answer any more.
 func (p *pool) afterShut(e *endpoint, why *Error) {
+	others := false
 	for _, q := range p.queues {
 		if !slices.ContainsFunc(q.outlets, func(s *outlet) bool { return s.e == e }) {
 			continue
 		}
-		if gone := q.gone(); gone != nil {
+		gone := q.gone()
+		others = others || gone == nil
+		if gone != nil {
 			q.fail(gone)
-		} else {
-			p.tell(why.Summary+"; the other endpoints of the model go on without it", why.Detail)
 		}
 	}
-	p.dispatch()
+	if others {
+		p.tell(why.Summary+"; other endpoints go on without it", why.Detail)
+	}
 }
 
 // errUnsent: the call ended before it was sent.

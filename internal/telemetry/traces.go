@@ -41,6 +41,8 @@ type Traces struct {
 	ctx      context.Context // with the build's span
 	build    trace.Span
 
+	patience time.Duration // for the last spans to be delivered
+
 	mu    sync.Mutex
 	steps map[string]stepSpan
 }
@@ -54,12 +56,13 @@ type stepSpan struct {
 // environment variables of OpenTelemetry, OTEL_EXPORTER_OTLP_ENDPOINT above
 // all. Spans are sent aside; where that fails they are lost, and nothing else.
 func StartTraces(opts TraceOptions) (*Traces, error) {
-	exporter := opts.Exporter
+	exporter, patience := opts.Exporter, defaultTimeout
 	if exporter == nil {
-		var err error
-		if exporter, err = newOTLPExporter(os.Getenv); err != nil {
+		e, err := newOTLPExporter(os.Getenv)
+		if err != nil {
 			return nil, err
 		}
+		exporter, patience = e, e.client.Timeout
 	}
 	about, err := resource.New(context.Background(), resource.WithTelemetrySDK(),
 		resource.WithAttributes(semconv.ServiceName("autosafe"), semconv.ServiceVersion(opts.Version)), resource.WithFromEnv())
@@ -70,7 +73,7 @@ func StartTraces(opts TraceOptions) (*Traces, error) {
 		var once sync.Once
 		otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { once.Do(func() { opts.Lost(err) }) }))
 	}
-	t := &Traces{steps: map[string]stepSpan{}}
+	t := &Traces{patience: patience, steps: map[string]stepSpan{}}
 	t.provider = sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about))
 	t.tracer = t.provider.Tracer("github.com/autosafe/autosafe")
 	t.ctx, t.build = t.tracer.Start(context.Background(), "build "+opts.Recipe, trace.WithAttributes(attribute.String("autosafe.recipe", opts.Recipe)))
@@ -103,9 +106,6 @@ func (t *Traces) Event(ev engine.Event) {
 	}
 }
 
-// endPatience is how long the last spans may take to be delivered.
-const endPatience = 5 * time.Second
-
 // End ends the build's span and delivers what is left. Failed says whether the
 // build did.
 func (t *Traces) End(failed bool) error {
@@ -120,7 +120,7 @@ func (t *Traces) End(failed bool) error {
 		t.build.SetStatus(codes.Error, "the build did not succeed")
 	}
 	t.build.End()
-	ctx, cancel := context.WithTimeout(context.Background(), endPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), t.patience)
 	defer cancel()
 	return t.provider.Shutdown(ctx)
 }

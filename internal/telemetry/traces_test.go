@@ -173,6 +173,7 @@ func TestCollector(t *testing.T) {
 	defer server.Close()
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.URL)
 	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-team=blue")
+	t.Setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "180000") // which bounds a hang
 	tr, err := StartTraces(TraceOptions{Version: "1.2.3", Recipe: "recipe", Lost: func(err error) { t.Error(err) }})
 	if err != nil {
 		t.Fatal(err)

@@ -15,10 +15,10 @@ type Counts struct {
 	Refused  int // by Options.Limits
 	Rejected int // as wrong: 400, 401, 404
 	// Faults is how often each of Options.Faults happened, in their order.
-	// Requests that met one are not among those above.
+	// Requests that met one are not among Answered, Refused and Rejected.
 	Faults []int
-	// Gone are clients that left before their answer; those that Faults left
-	// hanging are counted there.
+	// Gone are clients that left before their answer, other than those that a
+	// fault left hanging.
 	Gone int
 	// Models are the requests by model.
 	Models map[string]int

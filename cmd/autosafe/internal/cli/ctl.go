@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/autosafe/autosafe/cmd/autosafe/internal/view"
 	"github.com/autosafe/autosafe/internal/control"
@@ -30,12 +31,12 @@ Where several builds run, lists them.`,
 			{
 				name: "ctl pause", takes: takesNone, short: "begin no further call; what is in flight finishes",
 				long:  `Begins no further call until autosafe ctl resume. What is in flight finishes.`,
-				setup: ctlSetup(func(inv *invocation, of string) int { return inv.ctl(of, "paused", (*control.Running).Pause) }),
+				setup: ctlSetup(func(inv *invocation, of ctlFlags) int { return inv.ctl(of, "paused", (*control.Running).Pause) }),
 			},
 			{
 				name: "ctl resume", takes: takesNone, short: "go on after pause",
 				long:  `Goes on after autosafe ctl pause.`,
-				setup: ctlSetup(func(inv *invocation, of string) int { return inv.ctl(of, "resumed", (*control.Running).Resume) }),
+				setup: ctlSetup(func(inv *invocation, of ctlFlags) int { return inv.ctl(of, "resumed", (*control.Running).Resume) }),
 			},
 			{
 				name: "ctl limit", args: "MODEL N", minArgs: 2, maxArgs: 2, takes: takesNone, short: "hold a model to N calls at a time",
@@ -51,7 +52,7 @@ nothing new starts, and its exit code is 130. With -now it does not wait for cal
 in flight.`,
 				setup: func(flags *flag.FlagSet) func(*invocation) int {
 					now := flags.Bool("now", false, "do not wait for calls in flight")
-					return ctlSetup(func(inv *invocation, of string) int {
+					return ctlSetup(func(inv *invocation, of ctlFlags) int {
 						return inv.ctl(of, "stopping", func(r *control.Running, ctx context.Context) error { return r.Stop(ctx, *now) })
 					})(flags)
 				},
@@ -60,31 +61,41 @@ in flight.`,
 	}
 }
 
-// ctlSetup declares -build and gives it to run.
-func ctlSetup(run func(inv *invocation, of string) int) func(*flag.FlagSet) func(*invocation) int {
+// ctlFlags say which build is meant.
+type ctlFlags struct {
+	build string // its folder or process; empty: the only one
+	wait  time.Duration
+}
+
+// ctlSetup declares the flags and gives them to run.
+func ctlSetup(run func(inv *invocation, of ctlFlags) int) func(*flag.FlagSet) func(*invocation) int {
 	return func(flags *flag.FlagSet) func(*invocation) int {
-		of := flags.String("build", "", "the build of the recipe in `DIR`, or the number of its process")
-		return func(inv *invocation) int { return run(inv, *of) }
+		var of ctlFlags
+		flags.StringVar(&of.build, "build", "", "the build of the recipe in `DIR`, or the number of its process")
+		flags.DurationVar(&of.wait, "wait", 10*time.Second, "wait at most `TIME` for a build to answer")
+		return func(inv *invocation) int { return run(inv, of) }
 	}
 }
 
 // running finds the builds that are meant.
-func (inv *invocation) running(of string) ([]*control.Running, error) {
-	list, silent, err := control.Find(context.Background(), control.Dir(inv.getenv))
+func (inv *invocation) running(of ctlFlags) ([]*control.Running, error) {
+	list, silent, err := control.Find(context.Background(), control.Dir(inv.getenv), of.wait)
 	if err != nil {
 		return nil, err
 	}
 	var meant []*control.Running
 	for _, r := range list {
-		if of == "" || strconv.Itoa(r.Status.PID) == of || r.Status.Recipe == realPath(of) {
+		if of.build == "" || strconv.Itoa(r.Status.PID) == of.build || r.Status.Recipe == realPath(of.build) {
 			meant = append(meant, r)
 		}
 	}
 	switch {
+	case len(meant) > 0 && of.build == "" && silent > 0:
+		return nil, fmt.Errorf("beside these builds another one runs, which does not answer; choose with -build DIR or -build PROCESS:\n%s", builds(list))
 	case len(meant) > 0:
 		return meant, nil
 	case len(list) > 0:
-		return nil, fmt.Errorf("no running build has the folder or process number %s:\n%s", view.Quote(of), builds(list))
+		return nil, fmt.Errorf("no running build has the folder or process number %s:\n%s", view.Quote(of.build), builds(list))
 	case silent > 0:
 		return nil, errors.New("a build runs, but does not answer: it may be suspended")
 	}
@@ -100,7 +111,7 @@ func builds(list []*control.Running) string {
 	return strings.Join(lines, "\n")
 }
 
-func (inv *invocation) ctlStatus(of string) int {
+func (inv *invocation) ctlStatus(of ctlFlags) int {
 	list, err := inv.running(of)
 	if err != nil {
 		return inv.fail("No build", err)
@@ -118,7 +129,7 @@ func (inv *invocation) ctlStatus(of string) int {
 }
 
 // ctl asks the one build that is meant for something.
-func (inv *invocation) ctl(of, done string, ask func(*control.Running, context.Context) error) int {
+func (inv *invocation) ctl(of ctlFlags, done string, ask func(*control.Running, context.Context) error) int {
 	list, err := inv.running(of)
 	if err != nil {
 		return inv.fail("No build", err)
@@ -133,7 +144,7 @@ func (inv *invocation) ctl(of, done string, ask func(*control.Running, context.C
 	return exitDone
 }
 
-func (inv *invocation) ctlLimit(of string) int {
+func (inv *invocation) ctlLimit(of ctlFlags) int {
 	n, err := strconv.Atoi(inv.args[1])
 	if err != nil || n < 0 {
 		return inv.usageError("%s is no number of calls: 1 or more, or 0 for what the recipe says", view.Quote(inv.args[1]))
