@@ -155,18 +155,16 @@ func TestRefreshBesideAnother(t *testing.T) {
 	p.samples, p.fake.work = 1, answers("old")
 	p.buildOf(p.twoSourced(*more))
 
+	other, its := *p, []string{`{"n":3000,"extra":"x"}`}
+	other.fake = &fakeRunner{work: answers("later"), rows: func(address string) []string {
+		if address == "threat_source.a.second" {
+			return its
+		}
+		return p.source
+	}}
 	var once sync.Once
 	p.fake.work = func(task Task) Result {
 		once.Do(func() {
-			other := *p
-			its := []string{`{"n":3000,"extra":"x"}`}
-			rows := func(address string) []string {
-				if address == "threat_source.a.second" {
-					return its
-				}
-				return p.source
-			}
-			other.fake = &fakeRunner{rows: rows, work: answers("later")}
 			other.open()
 			defer other.store.Close()
 			r := other.twoSourced(its)

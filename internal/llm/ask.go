@@ -129,8 +129,8 @@ func (c *client) attempt(ctx context.Context, q *queue, w *waiter, o order, n in
 	grant.answered(ans.Usage)
 	done := outcome{kind: answered, usage: ans.Usage, took: took}
 	done.pace, done.tokens = room(x.header)
-	c.pool.note(got, w, done)
-	defer c.pool.free(got)
+	stored := c.pool.answered(got, w, done)
+	defer stored()
 	return ans, try{}, o.keep(e.name, ans, took)
 }
 

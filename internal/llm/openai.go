@@ -62,10 +62,7 @@ type order struct {
 	tally *Tally
 	// ready, if set, is asked before the call is sent.
 	ready func() error
-	// keep makes an answer durable. It is called while the call still counts
-	// as in flight, so that however a process ends, no more answers are lost
-	// than the limit on concurrency allows. where is the endpoint, took its own
-	// time.
+	// keep makes an answer durable. where is the endpoint, took its own time.
 	keep func(where string, a Answer, took time.Duration) error
 }
 

@@ -28,6 +28,7 @@ type outlet struct {
 type door struct {
 	most     int // requests in flight, as declared
 	inFlight int
+	storing  int // answers that are stored beside those in flight
 	rates    rates
 	breaker  breaker
 	outage   time.Duration
@@ -46,6 +47,20 @@ func newDoor(p *spec.Provider) *door {
 	}
 	return d
 }
+
+// beside is how many answers may be stored beside the requests in flight. After
+// a kill, what is in flight or being stored is asked again; holding the place
+// until an answer is stored keeps that to the declared concurrency. A wide door
+// would stand half open for it, so there a little more may be lost.
+func (d *door) beside() int {
+	if d.most < leastBeside {
+		return 0
+	}
+	return d.most / 4
+}
+
+// leastBeside is the concurrency from which on answers are stored beside.
+const leastBeside = 128
 
 // why nothing more is sent; nil if it is.
 func (s *outlet) why() *Error {

@@ -10,6 +10,7 @@ import (
 // Outline is what a stored call was, without what was said.
 type Outline struct {
 	Endpoint string
+	Identity string // as in Record
 	Model    string // as it was asked for
 	Usage    Usage
 	Millis   int64 // as in Record
@@ -29,6 +30,8 @@ func DecodeOutline(value []byte) (Outline, error) {
 			format = plainString(v)
 		case "endpoint":
 			o.Endpoint = plainString(v)
+		case "identity":
+			o.Identity = plainString(v)
 		case "millis":
 			_ = json.Unmarshal(v, &o.Millis) // not known, if it is no number
 		case "request":

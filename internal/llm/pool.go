@@ -180,18 +180,30 @@ func (p *pool) end(got place, w *waiter, o outcome) verdict {
 	return v
 }
 
-// note is the first half of end.
-func (p *pool) note(got place, w *waiter, o outcome) {
+// answered is end for an answer that is yet to be stored, which done must be
+// called after. Storing takes time in which the endpoint could do something:
+// where many calls are allowed at a time, a few may be stored beside those that
+// are in flight. So however a process ends, no more answers are lost than so
+// many calls.
+func (p *pool) answered(got place, w *waiter, o outcome) (done func()) {
 	p.mu.Lock()
 	defer p.unlock()
 	p.settle(got, w, o)
-}
-
-// free is the second half of end.
-func (p *pool) free(got place) {
-	p.mu.Lock()
-	defer p.unlock()
-	p.leave(got)
+	d := got.outlet.e.door
+	if d.storing < d.beside() {
+		d.storing++
+		p.leave(got)
+		return func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			d.storing--
+		}
+	}
+	return func() {
+		p.mu.Lock()
+		defer p.unlock()
+		p.leave(got)
+	}
 }
 
 func (p *pool) leave(got place) {

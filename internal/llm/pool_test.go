@@ -250,6 +250,38 @@ func TestDeeperStepsGoFirst(t *testing.T) {
 	}
 }
 
+// Answers are stored beside the calls in flight, but only so many.
+func TestStoredBeside(t *testing.T) {
+	for most, beside := range map[int]int{8: 0, 64: 0, 512: 128} {
+		clk := (&fakeClock{t: time.Unix(0, 0)}).clock()
+		p := newPool(&clk, Options{})
+		e := &endpoint{provider: &spec.Provider{}, door: newDoor(&spec.Provider{Limits: spec.Limits{Concurrency: most}})}
+		q := p.queueFor(&spec.Model{ID: "m"}, []*endpoint{e})
+		p.outlets[0].flow.limit.value = float64(most) // it has been found
+		var done []func()
+		for range most {
+			w := &waiter{granted: make(chan place, 1)}
+			got, err := p.enter(t.Context(), q, w, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(done) < beside+1 {
+				done = append(done, p.answered(got, w, outcome{kind: answered}))
+			}
+		}
+		if d := e.door; d.storing != beside || d.inFlight != most-beside {
+			t.Errorf("of %d: %d are stored beside %d in flight, want %d", most, d.storing, d.inFlight, beside)
+		}
+		for _, f := range done {
+			f()
+		}
+		if d := e.door; d.storing != 0 || d.inFlight != most-beside-1 {
+			t.Errorf("of %d: %d are stored beside %d in flight at the end", most, d.storing, d.inFlight)
+		}
+		p.close()
+	}
+}
+
 // A free place wakes one call, however many wait, and nobody is forgotten.
 func TestManyWait(t *testing.T) {
 	const calls = 20000

@@ -32,9 +32,10 @@ func newRedactor(p *spec.Provider) redactor {
 	keys := []string{p.APIKey.Reveal()}
 	for _, address := range []string{p.BaseURL, p.Proxy.Reveal()} {
 		if u, err := url.Parse(address); err == nil && u.User != nil {
-			if password, ok := u.User.Password(); ok {
-				keys = append(keys, password, u.User.String())
-			}
+			// A token may stand in place of the user's name. Basic
+			// credentials are both, in base64 as they are decoded.
+			password, _ := u.User.Password()
+			keys = append(keys, password, u.User.String(), u.User.Username()+":"+password)
 		}
 	}
 	all := slices.Clone(keys)

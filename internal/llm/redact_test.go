@@ -100,3 +100,20 @@ func TestPlain(t *testing.T) {
 		t.Errorf("%d runes", utf8.RuneCountInString(long))
 	}
 }
+
+// The credentials of a proxy are taken out of what is told, in the forms that an
+// echo gives them.
+func TestProxySecrets(t *testing.T) {
+	basic := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+	for address, secrets := range map[string][]string{
+		"http://us%40er:p%3Ass-word@proxy:8080": {"p:ss-word", "p%3Ass-word", basic("us@er:p:ss-word")},
+		"http://token-0123456789@proxy:8080":    {"token-0123456789", basic("token-0123456789:")},
+	} {
+		r := newRedactor(&spec.Provider{Proxy: spec.NewSecret(address)})
+		for _, secret := range secrets {
+			if got := r.text("said " + secret + " to it"); strings.Contains(got, secret) {
+				t.Errorf("%s: %q", address, got)
+			}
+		}
+	}
+}

@@ -153,9 +153,11 @@ func tokenCount(n float64) int { return int(min(max(n, 0), 1e9)) }
 // refer to them.
 func nameCalls(calls []AnswerCall) {
 	seen := map[string]bool{"": true}
+	next := 1 // numbers before it are taken
 	for i := range calls {
-		for n := i + 1; seen[calls[i].ID]; n++ {
-			calls[i].ID = fmt.Sprintf("call_%d", n)
+		next = max(next, i+1)
+		for ; seen[calls[i].ID]; next++ {
+			calls[i].ID = fmt.Sprintf("call_%d", next)
 		}
 		seen[calls[i].ID] = true
 	}

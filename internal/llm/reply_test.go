@@ -124,3 +124,16 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// Calls whose ids are taken, or missing, get the next free one each.
+func TestNameCalls(t *testing.T) {
+	calls := []AnswerCall{{ID: "call_4"}, {}, {ID: "call_4"}, {ID: "call_7"}, {}, {}, {ID: "a"}, {ID: "a"}}
+	nameCalls(calls)
+	var got []string
+	for _, c := range calls {
+		got = append(got, c.ID)
+	}
+	if d := cmp.Diff([]string{"call_4", "call_2", "call_3", "call_7", "call_5", "call_6", "a", "call_8"}, got); d != "" {
+		t.Error(d)
+	}
+}

@@ -23,6 +23,10 @@ type tokens struct {
 // token.
 const maxTokenPiece = 4 << 10
 
+// maxTokenText bounds what is counted at all, in bytes; a longer text is taken
+// to go on as it begins. No model writes as much, but an endpoint may send it.
+const maxTokenText = 1 << 20
+
 // messageTokens is what a message costs beside its text, by OpenAI's own
 // account of its chat format.
 const messageTokens = 3
@@ -41,6 +45,9 @@ func (t *tokens) usage(model string, request []byte, a Answer) Usage {
 func (t *tokens) count(model, text string) int {
 	if text == "" {
 		return 0
+	}
+	if len(text) > maxTokenText {
+		return int(float64(t.count(model, text[:maxTokenText])) * float64(len(text)) / maxTokenText)
 	}
 	c := t.codecFor(model)
 	n := 0

@@ -36,6 +36,7 @@ func TestTokensOfAnything(t *testing.T) {
 	var c tokens
 	for name, text := range map[string]string{
 		"no break":  strings.Repeat("a", 1<<20),
+		"very long": strings.Repeat("all work and no play ", 1<<20),
 		"not UTF-8": strings.Repeat("\xff\xfe\x80", 10_000),
 		"wide":      strings.Repeat("日", 10_000),
 		"special":   strings.Repeat("<|endoftext|>", 1000),

@@ -253,9 +253,13 @@ func (f *fit) callsInText(a Answer) (Answer, error) {
 }
 
 // textCalls reads the forms in which models are trained to write calls: those
-// of Hermes and Qwen, of Mistral, and of Llama, which marks them or not.
+// of Hermes and Qwen, of Mistral, and of Llama, which marks them or not. What
+// an answer quotes of an attack may have such marks too: it is no call.
 func (f *fit) textCalls(text string) (thought string, calls []AnswerCall, err error) {
-	if before, rest, ok := strings.Cut(text, "<tool_call>"); ok {
+	if f.schema != nil && json.Valid([]byte(unfence(text))) {
+		return "", nil, nil // an answer, whatever stands in it
+	}
+	if before, rest, ok := cutLine(text, "<tool_call>"); ok {
 		for ok {
 			inner, after, _ := strings.Cut(rest, "</tool_call>")
 			found, err := readCalls(inner)
@@ -263,12 +267,19 @@ func (f *fit) textCalls(text string) (thought string, calls []AnswerCall, err er
 				return "", nil, err
 			}
 			calls = append(calls, found...)
-			_, rest, ok = strings.Cut(after, "<tool_call>")
+			rest = after
+			_, after, ok = strings.Cut(rest, "<tool_call>")
+			if !ok && !isTail(rest) {
+				return "", nil, nil
+			}
+			rest = after
 		}
 		return strings.TrimSpace(before), calls, nil
 	}
 	if before, rest, ok := strings.Cut(text, "[TOOL_CALLS]"); ok {
-		calls, err = readCalls(rest)
+		if calls, err = readCalls(rest); err != nil && before != "" {
+			return "", nil, nil
+		}
 		return strings.TrimSpace(before), calls, err
 	}
 	if rest, ok := strings.CutPrefix(text, "<function="); ok {
@@ -291,6 +302,21 @@ func (f *fit) textCalls(text string) (thought string, calls []AnswerCall, err er
 		}
 	}
 	return "", calls, nil
+}
+
+// cutLine is strings.Cut at a mark that begins a line.
+func cutLine(text, mark string) (before, after string, found bool) {
+	if after, ok := strings.CutPrefix(text, mark); ok {
+		return "", after, true
+	}
+	return strings.Cut(text, "\n"+mark)
+}
+
+// isTail says whether a text ends a reply: it is empty, or a mark of the
+// model's own that the server has left.
+func isTail(text string) bool {
+	text = strings.TrimSpace(text)
+	return text == "" || strings.HasPrefix(text, "<|")
 }
 
 // readCalls reads a call, or a list of them, as JSON.

@@ -168,6 +168,8 @@ func TestCallsInText(t *testing.T) {
 		{"Hermes, Qwen", "I will.\n<tool_call>\n" + call + "\n</tool_call>", 1, "I will.", false},
 		{"two of them", "<tool_call>" + call + "</tool_call>\n<tool_call>" + call + "</tool_call>", 2, "", false},
 		{"Mistral", "[TOOL_CALLS] [" + call + "]", 1, "", false},
+		{"Mistral, after words", "I will.[TOOL_CALLS] [" + call + "]", 1, "I will.", false},
+		{"Mistral, garbled", "[TOOL_CALLS] [{", 0, "", true},
 		{"Llama 3", strings.Replace(call, "arguments", "parameters", 1), 1, "", false},
 		{"Llama 3, marked", "<|python_tag|>" + call, 1, "", false},
 		{"Llama 3, as a function", `<function=Pay>{"to":"Anna","amount":5}</function>`, 1, "", false},
@@ -178,6 +180,10 @@ func TestCallsInText(t *testing.T) {
 		{"an answer", "All done.", 0, "All done.", false},
 		{"an answer in JSON", `{"name":"Anna","arguments":"none"}`, 0, `{"name":"Anna","arguments":"none"}`, false},
 		{"an answer that quotes one", "I could send " + call + " but will not.", 0, "I could send " + call + " but will not.", false},
+		{"an answer that quotes one with its marks", "It says <tool_call>" + call + "</tool_call>.", 0, "It says <tool_call>" + call + "</tool_call>.", false},
+		{"the same on a line", "It says:\n<tool_call>" + call + "</tool_call>\nI will not.", 0, "It says:\n<tool_call>" + call + "</tool_call>\nI will not.", false},
+		{"a mark of the model's behind it", "<tool_call>" + call + "</tool_call><|im_end|>", 1, "", false},
+		{"an answer that quotes Mistral's", "It says [TOOL_CALLS] and so on.", 0, "It says [TOOL_CALLS] and so on.", false},
 		{"data", `{"name":"Pay"}`, 0, `{"name":"Pay"}`, false},
 	}
 	req := Request{Model: &spec.Model{Provider: &spec.Provider{}}, Tools: []Tool{payTool}}
@@ -196,7 +202,8 @@ func TestCallsInText(t *testing.T) {
 	if f, err = new(schemas).newFit(req); err != nil {
 		t.Fatal(err)
 	}
-	for text, calls := range map[string]int{call: 0, "<|python_tag|>" + call: 1, "<tool_call>" + call + "</tool_call>": 1} {
+	quoted := `{"said":"<tool_call>{\"name\":\"Pay\"}</tool_call>"}`
+	for text, calls := range map[string]int{call: 0, quoted: 0, "<|python_tag|>" + call: 1, "<tool_call>" + call + "</tool_call>": 1} {
 		if reply, _, bad := f.checkAs(form{spec.StructuredSchema, spec.ToolsNative}, Answer{Content: text, FinishReason: "stop"}); bad != nil || len(reply.ToolCalls) != calls {
 			t.Errorf("%s: %+v, misfit %+v", text, reply, bad)
 		}

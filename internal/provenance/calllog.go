@@ -201,8 +201,8 @@ func (l *CallLog) Call(ref CallRef) (*StoredCall, error) {
 // CallSet is a set of calls.
 type CallSet struct{ keys digests }
 
-// CallsOf are the calls that a step of a build rests on; without an address,
-// those of all its steps.
+// CallsOf are the calls that a step of a build rests on, of a dataset those of its
+// outputs; without an address, those of all its steps.
 func CallsOf(ctx context.Context, store *cache.Store, b *Build, address string) (*CallSet, error) {
 	set, s := &CallSet{}, stateOf(ctx, store, b)
 	for i := range b.Steps {
@@ -223,6 +223,27 @@ func CallsOf(ctx context.Context, store *cache.Store, b *Build, address string) 
 			return nil, errors.New(why)
 		} else if err != nil && !told {
 			return nil, err
+		}
+	}
+	for i := range b.Outputs {
+		o := &b.Outputs[i]
+		if address != "" && o.Address != address || o.Key == (cache.Digest{}) {
+			continue
+		}
+		rec, ok, err := engine.LoadOutput(store, o.Key)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			continue
+		}
+		for k, err := range rec.AllCalls(store) {
+			if err != nil && address != "" {
+				return nil, errors.New("the calls of the output in " + o.Path + " cannot be read: " + err.Error())
+			}
+			if err == nil {
+				set.keys.add(k)
+			}
 		}
 	}
 	set.keys.settle()

@@ -2,6 +2,7 @@ package provenance
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -28,8 +29,8 @@ func pricesOf(builds ...*Build) prices {
 	return p
 }
 
-// address is what two ways to name an endpoint have in common: its address,
-// the last word.
+// address is what two ways to name an endpoint have in common: its address, or
+// the identity that the recipe gives it; the last word.
 func address(endpoint string) string {
 	return strings.TrimRight(endpoint[strings.LastIndexByte(endpoint, ' ')+1:], "/")
 }
@@ -76,7 +77,7 @@ func callOf(rec llm.Record, p prices) Call {
 		InputTokens: rec.Answer.Usage.InputTokens, OutputTokens: rec.Answer.Usage.OutputTokens, Estimated: rec.Answer.Usage.Estimated,
 	}
 	call.readRequest(rec.Request)
-	if usd, ok := p.cost(rec.Endpoint, call.Model, rec.Answer.Usage); ok {
+	if usd, ok := p.cost(cmp.Or(rec.Identity, rec.Endpoint), call.Model, rec.Answer.Usage); ok {
 		call.CostUSD = &usd
 	}
 	return call

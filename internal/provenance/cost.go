@@ -22,7 +22,7 @@ type CostReport struct {
 	// Kept is the cost of rows that reached a dataset, Lost that of the rest.
 	Kept  Cost       `json:"kept"`
 	Lost  Cost       `json:"lost"`
-	Steps []StepCost `json:"steps"` // those with calls, in order
+	Steps []StepCost `json:"steps"` // those with calls, in order; of a dataset, those of its outputs
 	// Models are in order of cost, the dearest first.
 	Models []ModelCost `json:"models"`
 	// Losses are where rows were lost, the dearest first.
@@ -100,6 +100,9 @@ func CostOf(ctx context.Context, store *cache.Store, b *Build) (*CostReport, err
 	}
 	for _, s := range b.Steps {
 		if err := c.step(s.Address); err != nil {
+			return nil, err
+		}
+		if err := c.outputs(b, s.Address); err != nil {
 			return nil, err
 		}
 	}
@@ -328,6 +331,36 @@ func (c *costing) step(address string) error {
 		}
 	} else if err != nil {
 		return err
+	}
+	if sum.Total.Calls+sum.Total.Gone > 0 {
+		sum.Models = dearest(models)
+		c.Steps = append(c.Steps, sum)
+	}
+	return nil
+}
+
+// outputs counts the calls of a dataset's outputs, whose rows are all kept.
+func (c *costing) outputs(b *Build, address string) error {
+	sum := StepCost{Address: address}
+	models := map[[2]string]*ModelCost{}
+	for _, o := range b.Outputs {
+		if o.Address != address || o.Key == (cache.Digest{}) {
+			continue
+		}
+		rec, ok, err := engine.LoadOutput(c.state.store, o.Key)
+		if err != nil {
+			return err
+		}
+		if !ok { // which has no rows to miss
+			continue
+		}
+		for k, err := range rec.AllCalls(c.state.store) {
+			if err != nil {
+				c.Notes = append(c.Notes, "the calls of the output in "+o.Path+" cannot be read: "+err.Error())
+				break
+			}
+			c.call(k.String(), 0, &sum, models)
+		}
 	}
 	if sum.Total.Calls+sum.Total.Gone > 0 {
 		sum.Models = dearest(models)

@@ -2,10 +2,14 @@ package provenance
 
 import (
 	"context"
+	"encoding/json"
 	"math"
 	"testing"
 
 	"github.com/autosafe/autosafe/cache"
+	"github.com/autosafe/autosafe/internal/engine"
+	"github.com/autosafe/autosafe/internal/llm"
+	"github.com/autosafe/autosafe/spec"
 )
 
 func (k *kitchen) cost(b *Build) *CostReport {
@@ -91,4 +95,76 @@ func TestCostOfWhatIsGone(t *testing.T) {
 	if c := k.cost(b); len(c.Notes) == 0 || c.Total != (Cost{}) {
 		t.Errorf("without steps: %+v, notes %q", c.Total, c.Notes)
 	}
+}
+
+// TestCostByIdentity prices calls of a model that stands at several addresses:
+// what the recipe calls them all is what they have in common.
+func TestCostByIdentity(t *testing.T) {
+	model := modelOf(&spec.Model{Name: "m", ID: "m-1", Price: &spec.Price{Input: 2, Output: 4},
+		Provider: &spec.Provider{Type: spec.ProviderOpenAI, BaseURL: "http://a/v1", ID: "pool"}})
+	p := pricesOf(&Build{Models: []Model{model}})
+	for _, address := range []string{"http://a/v1", "http://b/v1"} {
+		rec := llm.Record{Endpoint: "the endpoint " + address, Identity: model.Endpoint, Request: []byte(`{"model":"m-1"}`)}
+		rec.Answer.Usage = llm.Usage{InputTokens: 1e6, OutputTokens: 1e6}
+		if got := callOf(rec, p); got.CostUSD == nil || *got.CostUSD != 6 || got.Endpoint != address {
+			t.Errorf("a call to %s: %+v", address, got)
+		}
+	}
+}
+
+// TestCostOfOutputs has outputs with calls, one of which a task made before:
+// each counts once, and is kept.
+func TestCostOfOutputs(t *testing.T) {
+	k := newKitchen(t)
+	b := k.build()
+	before := k.cost(b)
+	trace := []byte{3} // calls, see engine
+	call, old := cache.Sum([]byte("a call of an output")), k.anyCall()
+	for _, d := range []cache.Digest{call, old, call} {
+		trace = append(trace, d[:]...)
+	}
+	blob, err := k.store.PutBlob(trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &b.Outputs[0]
+	rec, ok, err := engine.LoadOutput(k.store, o.Key)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	rec.Calls = []cache.Digest{blob}
+	text, err := json.Marshal(rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.store.Put(cache.Steps, o.Key, text); err != nil {
+		t.Fatal(err)
+	}
+	for address, want := range map[string]bool{o.Address: true, "": true, b.Steps[0].Address: false} {
+		set, err := CallsOf(context.Background(), k.store, b, address)
+		if err != nil || set.keys.has(call) != want {
+			t.Errorf("among the calls of %q: %v, want %v, %v", address, !want, want, err)
+		}
+	}
+	c := k.cost(b)
+	last := c.Steps[len(c.Steps)-1]
+	if last.Address != o.Address || last.Kept.Gone != 1 || last.Total != last.Kept || c.Total.Gone != before.Total.Gone+1 || c.Total.Calls != before.Total.Calls {
+		t.Errorf("%+v, in all %+v, before %+v", last, c.Total, before.Total)
+	}
+}
+
+// anyCall is the key of some call that a task of the last build made.
+func (k *kitchen) anyCall() (found cache.Digest) {
+	k.t.Helper()
+	err := k.store.Each(cache.Rows, func(key cache.Digest, _ []byte) error {
+		task, ok, err := engine.LoadTask(k.store, key)
+		if ok && len(task.Calls) > 0 {
+			found, err = cache.ParseDigest(task.Calls[0])
+		}
+		return err
+	})
+	if err != nil || found == (cache.Digest{}) {
+		k.t.Fatal("no call: ", err)
+	}
+	return found
 }

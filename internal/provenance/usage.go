@@ -63,7 +63,7 @@ func (u *usage) calls() error {
 			u.Unread++
 			return nil
 		}
-		u.add(k, call.Endpoint, call.Model, call.Usage)
+		u.add(k, call)
 		return nil
 	})
 	for _, m := range u.models {
@@ -75,12 +75,13 @@ func (u *usage) calls() error {
 	return err
 }
 
-func (u *usage) add(k cache.Digest, endpoint, model string, tokens llm.Usage) {
-	usd, priced := u.prices.cost(endpoint, model, tokens)
-	id := [2]string{address(endpoint), model}
+func (u *usage) add(k cache.Digest, call llm.Outline) {
+	tokens := call.Usage
+	usd, priced := u.prices.cost(cmp.Or(call.Identity, call.Endpoint), call.Model, tokens)
+	id := [2]string{address(call.Endpoint), call.Model}
 	m := u.models[id]
 	if m == nil {
-		m = &ModelUsage{Endpoint: id[0], Model: model, Priced: priced}
+		m = &ModelUsage{Endpoint: id[0], Model: call.Model, Priced: priced}
 		u.models[id] = m
 	}
 	u.Calls++
