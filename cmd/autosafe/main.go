@@ -30,7 +30,7 @@ const spareHeap = 48 << 20
 // A program that throws little away, such as a build that waits for models, can
 // collect often at no cost, and is kept small: calmRate is how many bytes it
 // allocates in a second at most, calmPercent how much garbage it then gathers,
-// in percent of what is in use. Who is done within a second collects nothing.
+// in percent of what is in use. Who is done within half a second collects nothing.
 const (
 	calmRate    = 128 << 20
 	calmPercent = 40
@@ -47,7 +47,7 @@ func collectLater() {
 	calm := new(atomic.Bool)
 	debug.SetGCPercent(100 * spareHeap / least)
 	afterCollection(calm, 100*spareHeap/least)
-	everySecond(calm, 0)
+	everySoOften(calm, 0, 0)
 }
 
 // afterCollection sets, once the next collection is over, when the one after
@@ -66,16 +66,23 @@ func afterCollection(calm *atomic.Bool, percent int) {
 	}, percent)
 }
 
-// everySecond looks at how much was allocated since it last did. What it finds
-// calm is collected soon; what is not calm any more is told so by the next
-// collection.
-func everySecond(calm *atomic.Bool, before uint64) {
-	time.AfterFunc(time.Second, func() {
-		now := heap("/gc/heap/allocs:bytes")
-		if was := calm.Swap(now-before < calmRate); !was && calm.Load() {
-			debug.SetGCPercent(calmPercent)
+// everySoOften looks at how much was allocated since it last did. What it finds
+// calm is collected soon; what has not been calm for a while, and not only to
+// write its output, is told so by the next collection.
+func everySoOften(calm *atomic.Bool, before uint64, busy int) {
+	const pause, while = time.Second / 2, 4
+	time.AfterFunc(pause, func() {
+		now, busy := heap("/gc/heap/allocs:bytes"), busy+1
+		if now-before < calmRate/uint64(time.Second/pause) {
+			busy = 0
 		}
-		everySecond(calm, now)
+		switch {
+		case busy == 0 && !calm.Swap(true):
+			debug.SetGCPercent(calmPercent)
+		case busy >= while:
+			calm.Store(false)
+		}
+		everySoOften(calm, now, busy)
 	})
 }
 

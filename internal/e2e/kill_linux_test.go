@@ -17,11 +17,11 @@ const concurrency = 8
 // interrupted starts a build, and has end do its worst when the endpoint has
 // been asked n times in all and the last of that is not answered. It returns
 // when the build's process is gone.
-func (p *project) interrupted(h *holds, n int, end func(pid int)) (stdout string) {
+func (p *project) interrupted(h *holds, n int, end func(pid int), args ...string) (stdout string) {
 	p.t.Helper()
 	held := h.after(p, max(0, n-len(p.requests())-1))
 	defer held.answer()
-	cmd := p.command("build", "-json", p.dir)
+	cmd := p.command(append([]string{"build", "-json", p.dir}, args...)...)
 	var out bytes.Buffer
 	cmd.Stdout = &out
 	if err := cmd.Start(); err != nil {
@@ -135,4 +135,31 @@ func TestKilled(t *testing.T) {
 		wantGone(t, p.bin)
 		wantResumed(t, p, whole, want, p.mustBuild().sum)
 	})
+}
+
+// TestKilledRefresh kills a build that asks anew. What it was answered counts
+// for the next one that is asked to: only what was in flight is asked again.
+func TestKilledRefresh(t *testing.T) {
+	t.Parallel()
+	server, holds := holding(t, llmtest.Options{Identity: steady})
+	p := small(t, server, 60)
+	p.version("0")
+	p.ownBinary()
+	p.mustBuild()
+	const refresh = "-refresh=judge.rubric.quality"
+	server.Reset()
+	p.mustBuild(refresh)
+	total := len(p.requests())
+	server.Reset()
+	for _, n := range []int{total / 4, total / 2} {
+		p.interrupted(holds, n, func(pid int) { killProcess(t, pid); wantGone(t, p.bin) }, refresh)
+	}
+	p.mustBuild(refresh)
+	if asked := p.bodies(); len(asked) != total || sum(asked) > total+2*concurrency {
+		t.Errorf("%d requests, %d of them different; want %d, and at most %d in flight when killed", sum(asked), len(asked), total, 2*concurrency)
+	}
+	server.Reset()
+	if p.mustBuild(refresh); len(p.requests()) != total {
+		t.Errorf("a refresh after one that ended well: %d requests, want %d", len(p.requests()), total)
+	}
 }

@@ -137,7 +137,7 @@ func (b *build) start(st *stepState, body *spec.RoleBody, address, workDir strin
 	}
 	run, err := b.opts.Runner.Start(b.ctx, RunSpec{
 		Address: address, Depth: st.depth, Plugin: body.Plugin, Role: body.Component.Role, Component: body.Component.Name,
-		Config: config, Models: body.Models, Seed: st.Seed, Generation: st.Generation, WorkDir: workDir, Refresh: st.refresh,
+		Config: config, Models: body.Models, Seed: st.Seed, Generation: st.Generation, WorkDir: workDir, Refresh: st.refresh, RefreshMark: st.mark & ofRefresh,
 	})
 	if err != nil {
 		return nil, addressed(err, address)

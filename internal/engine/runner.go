@@ -18,17 +18,18 @@ type Runner interface {
 
 // RunSpec is all that a run depends on, as plain values.
 type RunSpec struct {
-	Address    string // for messages and call accounting
-	Depth      int    // how far from a source: the calls of deeper steps go first
-	Plugin     spec.PluginRef
-	Role       schema.Role
-	Component  string
-	Config     []byte                 // what the plugin receives, files filled in
-	Models     map[string]*spec.Model // by slot
-	Seed       int64
-	Generation int
-	WorkDir    string // outputs write below it; else empty
-	Refresh    bool   // stored answers of models do not count
+	Address     string // for messages and call accounting
+	Depth       int    // how far from a source: the calls of deeper steps go first
+	Plugin      spec.PluginRef
+	Role        schema.Role
+	Component   string
+	Config      []byte                 // what the plugin receives, files filled in
+	Models      map[string]*spec.Model // by slot
+	Seed        int64
+	Generation  int
+	WorkDir     string // outputs write below it; else empty
+	Refresh     bool   // stored answers of models do not count
+	RefreshMark uint64 // but for those of this refresh
 }
 
 // Run is one component at work on a stream of tasks. Send and Recv may be

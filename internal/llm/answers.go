@@ -12,9 +12,10 @@ import (
 
 // found is what the store has for a call.
 type found struct {
-	answer Answer
-	value  []byte // as it is stored
-	ok     bool   // answer can be read, and belongs to the call
+	answer  Answer
+	value   []byte // as it is stored
+	refresh uint64 // the refresh that it was asked for
+	ok      bool   // answer can be read, and belongs to the call
 }
 
 // obtain answers a call from the store, or makes it. Of the processes that
@@ -26,7 +27,7 @@ type found struct {
 // come to wait for each other.
 func (c *client) obtain(ctx context.Context, k [sha256.Size]byte, req Request, w wire, tally *Tally) (got, error) {
 	before := c.stored(k)
-	if before.ok && (!req.Refresh || c.wasAsked(k)) {
+	if before.ok && c.counts(before, k, req) {
 		return c.give(before, k, req, tally), nil
 	}
 	release, claimed, err := c.claim(ctx, k, req)
@@ -48,6 +49,12 @@ func (c *client) obtain(ctx context.Context, k [sha256.Size]byte, req Request, w
 	}
 	c.remember(k, req)
 	return out, nil
+}
+
+// counts says whether a stored answer is one for the request: always, unless
+// it is to be asked anew, and the answer is from before.
+func (c *client) counts(f found, k [sha256.Size]byte, req Request) bool {
+	return !req.Refresh || req.RefreshMark != 0 && f.refresh == req.RefreshMark || c.wasAsked(k)
 }
 
 // give hands a stored answer out.
@@ -96,7 +103,7 @@ func (c *client) stored(k [sha256.Size]byte) found {
 	if err != nil || r.Key != hex.EncodeToString(k[:]) {
 		return found{value: value}
 	}
-	return found{r.Answer, value, true}
+	return found{r.Answer, value, r.Refresh, true}
 }
 
 // keep stores an answer, durably if it was paid for. One that cannot be stored

@@ -144,7 +144,7 @@ type batchResult struct {
 
 func (c *batchCall) item() batchItem {
 	return batchItem{key: c.key, body: oneLine(c.order.body), head: itemHead{
-		Key: hex.EncodeToString(c.key[:]), Purpose: c.req.Purpose, Sample: c.req.Sample, Generation: c.req.Generation,
+		Key: hex.EncodeToString(c.key[:]), Purpose: c.req.Purpose, Sample: c.req.Sample, Generation: c.req.Generation, Refresh: c.req.RefreshMark,
 		Keyed: c.keyed, Tries: c.tries,
 	}}
 }

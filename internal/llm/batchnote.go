@@ -282,6 +282,7 @@ type itemHead struct {
 	Purpose    string `json:"purpose,omitempty"`
 	Sample     int    `json:"sample,omitempty"`
 	Generation int    `json:"generation,omitempty"`
+	Refresh    uint64 `json:"refresh,omitempty"` // see Record
 	// Keyed is the request as it is in the call's key, if it is not sent so.
 	Keyed json.RawMessage `json:"keyed,omitempty"`
 	// Tries is how often it stood in a batch that gave no answer.

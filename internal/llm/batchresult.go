@@ -321,7 +321,7 @@ func (r *batchRun) record(g *gathered) Record {
 	head := &g.item.head
 	rec := Record{
 		Format: recordFormat, Key: hex.EncodeToString(g.item.key[:]), Endpoint: r.e.name, Identity: recordedIdentity(r.e.provider), Purpose: head.Purpose,
-		Sample: head.Sample, Generation: head.Generation, Request: g.item.body, Answer: g.answer, Batch: r.note.BatchID,
+		Sample: head.Sample, Generation: head.Generation, Request: g.item.body, Answer: g.answer, Refresh: head.Refresh, Batch: r.note.BatchID,
 	}
 	if head.Keyed != nil {
 		rec.Request = head.Keyed

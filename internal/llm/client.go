@@ -247,7 +247,7 @@ func (c *client) fetch(ctx context.Context, k [sha256.Size]byte, req Request, w 
 		count(a, req.Model, tally)
 		return c.keep(k, !free, Record{
 			Format: recordFormat, Key: hex.EncodeToString(k[:]), Endpoint: where, Identity: recordedIdentity(req.Model.Provider), Purpose: req.Purpose,
-			Sample: req.Sample, Generation: req.Generation, Request: body, Answer: a, Millis: took.Milliseconds(),
+			Sample: req.Sample, Generation: req.Generation, Request: body, Answer: a, Refresh: req.RefreshMark, Millis: took.Milliseconds(),
 		})
 	}
 	switch {

@@ -277,7 +277,7 @@ func (c *client) storedForm(forms *shapes) (*shaped, error) {
 			return s, nil
 		}
 		s.found = c.stored(s.key)
-		if s.found.ok && (!s.req.Refresh || c.wasAsked(s.key)) {
+		if s.found.ok && c.counts(s.found, s.key, s.req) {
 			return s, nil
 		}
 	}

@@ -41,6 +41,9 @@ type Request struct {
 	// Refresh asks again though an answer is stored: only answers that came
 	// while this client was at work count. The new answer replaces the old one.
 	Refresh bool
+	// RefreshMark, if not 0, names the refresh, which may have been broken off
+	// and taken up again: its answers count too, whoever asked for them.
+	RefreshMark uint64
 
 	// Facts is what the offline stand-in may know of the case. It is sent to
 	// nobody else and is in no other endpoint's key.

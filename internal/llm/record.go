@@ -31,6 +31,8 @@ type Record struct {
 	// where the endpoint knows a field by another name, or not at all.
 	Request json.RawMessage `json:"request"`
 	Answer  Answer          `json:"answer"`
+	// Refresh is the RefreshMark of the request that asked for the answer.
+	Refresh uint64 `json:"refresh,omitempty"`
 	// Millis is how long the endpoint took to answer, the waits before the
 	// request was sent left out; 0 if that is not known.
 	Millis int64 `json:"millis,omitempty"`

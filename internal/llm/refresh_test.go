@@ -58,6 +58,28 @@ func TestRefresh(t *testing.T) {
 	}
 }
 
+// Answers of a refresh that was broken off count when it is taken up again, and
+// for no other one.
+func TestRefreshTakenUp(t *testing.T) {
+	r := newRig(t, numbered())
+	marked := func(mark uint64) Request {
+		req := r.refresh("x")
+		req.RefreshMark = mark
+		return req
+	}
+	r.wantAnswer(r.request("x"), "answer 1", false)
+	r.connect(Options{Store: r.store, Refresh: true})
+	r.wantAnswer(marked(7), "answer 2", false)
+	r.connect(Options{Store: r.store, Refresh: true}) // the build was killed
+	r.wantAnswer(marked(7), "answer 2", true)
+	r.connect(Options{Store: r.store, Refresh: true})
+	r.wantAnswer(marked(8), "answer 3", false)
+	r.connect(Options{Store: r.store, Refresh: true})
+	r.wantAnswer(r.refresh("x"), "answer 4", false)
+	r.connect(Options{Store: r.store})
+	r.wantAnswer(r.request("x"), "answer 4", true)
+}
+
 // What was asked is noted for builds that ask anew, and no others.
 func TestRefreshNotes(t *testing.T) {
 	for _, anew := range []bool{false, true} {

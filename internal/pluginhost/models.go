@@ -71,7 +71,8 @@ func (m *modelServer) Complete(ctx context.Context, req *pluginpb.CompleteReques
 		return refusal("unknown_model", "the component called a model that the recipe does not give to it"), nil
 	}
 	call := toRequest(req)
-	call.Model, call.Generation, call.Refresh = model, r.spec.Generation, r.spec.Refresh
+	call.Model, call.Generation = model, r.spec.Generation
+	call.Refresh, call.RefreshMark = r.spec.Refresh, r.spec.RefreshMark
 	call.Step, call.Depth = r.spec.Address, r.spec.Depth
 	if r.spec.Seed == 0 {
 		call.Seed = 0
