@@ -186,6 +186,28 @@ func TestDamagedBundle(t *testing.T) {
 	try("with a part gone", append(append([]byte(nil), b[:2000]...), b[2500:]...), 0)
 }
 
+// One place of damage is not told of as several.
+func TestDamagedBundleSays(t *testing.T) {
+	t.Parallel()
+	b := makeBundle(t, 4)
+	for _, c := range []struct {
+		flip []int
+		want string
+	}{
+		{[]int{bundleHeader + headerSize}, "the bundle is damaged: a stretch of it is not what was written, "},
+		{[]int{0, bundleHeader + headerSize}, "the bundle is damaged: 2 stretches of it are not what was written, the first its header"},
+	} {
+		bad := append([]byte(nil), b...)
+		for _, i := range c.flip {
+			bad[i] ^= 1
+		}
+		s := open(t, t.TempDir(), Options{})
+		if _, err := s.Import(t.Context(), bytes.NewReader(bad)); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v: %v, want %q in it", c.flip, err, c.want)
+		}
+	}
+}
+
 func TestNoBundle(t *testing.T) {
 	s := open(t, t.TempDir(), Options{})
 	b := makeBundle(t, 1)

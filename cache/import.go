@@ -85,7 +85,10 @@ func (m *importer) bundle(ctx context.Context) error {
 			break
 		}
 	}
-	if m.report.Damaged > 0 {
+	switch {
+	case m.report.Damaged == 1:
+		return fmt.Errorf("cache: %w: a stretch of it is not what was written, %s", ErrBundle, m.first)
+	case m.report.Damaged > 1:
 		return fmt.Errorf("cache: %w: %d stretches of it are not what was written, the first %s", ErrBundle, m.report.Damaged, m.first)
 	}
 	return nil

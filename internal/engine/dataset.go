@@ -100,6 +100,11 @@ func (b *build) output(st *stepState, out *spec.OutputBody, input cache.Digest) 
 	status := StatusHit
 	if !ok || st.refresh || !b.inPlace(st, out, dir, rec) {
 		status = StatusRun
+		if !ok {
+			if err := b.checkOutput(st, out); err != nil {
+				return false, err
+			}
+		}
 		if rec, err = b.write(st, out, dir); err != nil {
 			return true, err
 		}
@@ -157,6 +162,9 @@ func (b *build) inPlace(st *stepState, out *spec.OutputBody, dir string, rec *ou
 // write runs an output's component in a folder within the final one and then
 // moves its files into place.
 func (b *build) write(st *stepState, out *spec.OutputBody, dir string) (*outputRecord, error) {
+	if err := checkPath(out, dir); err != nil {
+		return nil, err
+	}
 	work, err := newWorkDir(dir)
 	if err != nil {
 		return nil, err

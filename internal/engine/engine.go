@@ -274,7 +274,7 @@ func (b *build) run() error {
 	b.beginWriting()
 	var wg sync.WaitGroup
 	for _, st := range b.order {
-		if b.stopping.Load() || st.hit {
+		if b.stopping.Load() || st.hit || st.stopped.Load() {
 			close(st.ended)
 			st.dispatched()
 			continue

@@ -30,23 +30,83 @@ func foreignFile(out *spec.OutputBody, file string) error {
 }
 
 // checkForeign looks for files in the way of outputs before anything is run
-// that costs. What a component will call its files is not known then: what is
-// looked for are data files named after a split, as most are.
+// that costs. A build that keeps going goes without the datasets that they are
+// in the way of.
 func (b *build) checkForeign() error {
-	if !slices.ContainsFunc(b.order, func(st *stepState) bool { return st.Kind != spec.DatasetStep && !st.hit }) {
-		return nil // nothing will cost, and each output looks for itself
+	if !b.costs() {
+		return nil // each output looks for itself
 	}
+	var all Failures
 	for _, st := range b.order {
-		if st.Kind != spec.DatasetStep {
-			continue
+		err := b.checkDataset(st)
+		switch {
+		case err == nil:
+		case !errors.As(err, new(*RunError)):
+			return err
+		case b.opts.KeepGoing:
+			b.failStep(st, err)
+		default:
+			all = append(all, err)
 		}
-		for _, out := range st.Dataset.Outputs {
-			if err := b.checkFolder(out, b.outDir(out.Path), splitNames(st.Dataset.Split)); err != nil {
-				return err
-			}
+	}
+	switch len(all) {
+	case 0:
+		return nil
+	case 1:
+		return all[0]
+	}
+	return all
+}
+
+// costs says whether a step must run that is more than the writing of rows.
+func (b *build) costs() bool {
+	return slices.ContainsFunc(b.order, func(st *stepState) bool { return st.Kind != spec.DatasetStep && !st.hit })
+}
+
+// checkDataset looks for what is in the way of a dataset's outputs; in that of
+// another step is nothing.
+func (b *build) checkDataset(st *stepState) error {
+	if st.Kind != spec.DatasetStep {
+		return nil
+	}
+	for _, out := range st.Dataset.Outputs {
+		if err := b.checkOutput(st, out); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// checkOutput looks for what is in the way of an output that was not made yet.
+// What its component will call its files is not known then: what is looked for
+// are data files named after a split, as most are.
+func (b *build) checkOutput(st *stepState, out *spec.OutputBody) error {
+	dir := b.outDir(out.Path)
+	if err := checkPath(out, dir); err != nil {
+		return err
+	}
+	return b.checkFolder(out, dir, splitNames(st.Dataset.Split))
+}
+
+// checkPath looks for what stands where an output's folder should be, or one
+// that this is in.
+func checkPath(out *spec.OutputBody, dir string) error {
+	for at := dir; ; at = filepath.Dir(at) {
+		info, err := os.Stat(at)
+		if err != nil {
+			info, err = os.Lstat(at) // a link that leads nowhere
+		}
+		switch {
+		case err == nil && info.IsDir(), at == filepath.Dir(at):
+			return nil
+		case err == nil:
+			return &RunError{
+				Address: out.Address, Code: "foreign_file", Summary: "a file is in the way",
+				Detail: fmt.Sprintf("%s is no folder, and the output is to be written to the folder %s. "+
+					"Move it away or delete it, or give the output another path, or the build another -out.", at, dir),
+			}
+		}
+	}
 }
 
 func (b *build) checkFolder(out *spec.OutputBody, dir string, splits []string) error {

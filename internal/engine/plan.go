@@ -42,7 +42,7 @@ func (e *Engine) planOnce(ctx context.Context, lost map[cache.Digest]bool) (*Pla
 		return nil, err
 	}
 	defer b.cancel()
-	p := &planner{build: b, plan: &Plan{Steps: []StepPlan{}, Outputs: []OutputPlan{}}, more: map[*spec.Step]more{}, open: map[cache.Digest]bool{}}
+	p := &planner{build: b, plan: &Plan{Steps: []StepPlan{}, Outputs: []OutputPlan{}}, more: map[*spec.Step]more{}, open: map[cache.Digest]bool{}, refused: map[*stepState]error{}}
 	stopWatch := b.watchInterrupt()
 	err = p.all()
 	stopWatch()
@@ -70,6 +70,8 @@ type planner struct {
 	more map[*spec.Step]more   // rows that a step yields on top of those known
 	open map[cache.Digest]bool // steps, by base, of which not all input is known
 	id   key.List
+
+	refused map[*stepState]error // what is in the way of a dataset's outputs
 }
 
 func (p *planner) all() error {
@@ -91,6 +93,9 @@ func (p *planner) all() error {
 			return err
 		}
 	}
+	if err := p.refuse(); err != nil {
+		return err
+	}
 	p.total()
 	said, err := json.Marshal(p.plan)
 	if err != nil {
@@ -98,6 +103,24 @@ func (p *planner) all() error {
 	}
 	p.id.Add("plan", said)
 	p.plan.ID = cache.Digest(p.id.Digest()).String()[:32]
+	return nil
+}
+
+// refuse says what a build would refuse to do.
+func (p *planner) refuse() error {
+	for _, st := range p.order {
+		err := p.refused[st]
+		if err == nil && p.costs() {
+			err = p.checkDataset(st)
+		}
+		switch {
+		case err == nil:
+		case !errors.As(err, new(*RunError)):
+			return err
+		default:
+			p.plan.Refusals = append(p.plan.Refusals, err)
+		}
+	}
 	return nil
 }
 
@@ -251,8 +274,25 @@ func (p *planner) planOutput(st *stepState, out *spec.OutputBody, parts key.List
 		o.Reason = "its files are missing or were changed"
 	default:
 		o.Status, o.Reason = StatusHit, "its files are in place"
+		return nil
+	}
+	if p.refused[st] == nil {
+		p.refused[st] = p.inTheWay(st, out, o.Path, rec)
 	}
 	return nil
+}
+
+// inTheWay looks for what would stop an output from being written; rec is nil
+// where it was never made.
+func (p *planner) inTheWay(st *stepState, out *spec.OutputBody, dir string, rec *outputRecord) error {
+	if rec == nil {
+		return p.checkOutput(st, out)
+	}
+	if err := checkPath(out, dir); err != nil {
+		return err
+	}
+	old, _ := readCard(dir)
+	return p.checkInstall(out, dir, old, rec.Files)
 }
 
 // outputCause says why an output is not the one of the last build.

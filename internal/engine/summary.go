@@ -93,6 +93,9 @@ type Plan struct {
 	// Total adds the steps up. Steps run side by side, so its seconds lie
 	// between those of the longest step and their sum.
 	Total Work `json:"total"`
+	// Refusals are why a build would do nothing of it: what stands in the way
+	// of a dataset's outputs, each a *RunError.
+	Refusals []error `json:"-"`
 }
 
 // Changes says whether a build would do anything.

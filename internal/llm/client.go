@@ -114,7 +114,7 @@ func (c *client) Complete(ctx context.Context, req Request, tally *Tally) (Reply
 		calls = append(calls, hex.EncodeToString(got.key[:]))
 		cached = cached && got.cached
 		reply, said, bad := fit.checkAs(got.form, got.answer)
-		from = c.attend(req, got, bad)
+		from = c.attend(req.Model, got, bad)
 		if bad == nil {
 			reply.Calls, reply.Cached = calls, cached
 			return reply, nil
@@ -270,14 +270,10 @@ func (c *client) fetch(ctx context.Context, k [sha256.Size]byte, req Request, w 
 		return got{}, err
 	}
 	o := order{
-		model: req.Model, wire: w, body: c.learned.of(req.Model).body(w, body), tally: tally, ready: c.canKeep,
+		model: req.Model, wire: w, body: body, tally: tally, ready: c.canKeep,
 		step: req.Step, depth: req.Depth, keep: keep,
 	}
-	if out, err := c.batches.batched(ctx, e, k, req, o, body, pending); out != nil || err != nil {
-		return deref(out), err
-	}
-	a, err := c.ask(ctx, o)
-	return got{answer: a, key: k}, err
+	return c.put(ctx, e, k, req, o, body, pending)
 }
 
 // deref is what p points to, or nothing.

@@ -3,7 +3,6 @@ package llm
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -14,15 +13,19 @@ import (
 // A request can be put to an endpoint in several forms: JSON can be asked for
 // by schema, by JSON mode or in words, and tools can be given to the endpoint
 // or described in the prompt. Where the recipe leaves the form open ("auto"),
-// the forms stand in a fixed order, and two rules decide:
+// the forms stand in a fixed order:
 //
 //   - An answer is looked up in all of them, and the first one that is stored
 //     counts. So a rebuild needs no memory of what an endpoint took.
-//   - If none is stored, the call is made in the first form that this client
-//     has not seen refused. A refusal moves on to the next, and costs no retry.
+//   - If none is stored, the call is made in the first form. A refusal moves on
+//     to the next, and costs no retry.
+//   - A reply without any JSON counts as one that does not fit, and what is
+//     asked next about the matter goes in the next form.
 //
-// What was refused is known by endpoint and model, and forgotten with the
-// client: the next build asks again, which costs a refused request.
+// So the form in which a call ends depends on what the endpoint says to that
+// call, and on nothing that was said to others: their order is chance, and the
+// form is in the key. The price is a refused request for each call; who does
+// not want to pay it is told what to set.
 
 // form is one way to put a request.
 type form struct {
@@ -109,22 +112,20 @@ func (s *shapes) get(i int) (*shaped, error) {
 	return s.done[i], nil
 }
 
-// learned is what endpoints were found to refuse. The zero value is ready.
+// learned is what was met at endpoints, by model. Nothing in it shows in a key.
+// The zero value is ready.
 type learned struct {
 	mu     sync.Mutex
 	models map[string]*habits // by endpoint identity and model
 }
 
-// habits are what one model at one endpoint refuses or does not heed.
+// habits are those of one model at one endpoint.
 type habits struct {
-	mu      sync.Mutex
-	refused map[refusal]bool
-	schemas map[string]bool              // that were refused for what they say
-	ignored map[spec.Structured]attended // how replies in a form came
+	mu         sync.Mutex
+	otherLimit bool                    // it takes the other name of the limit on tokens
+	told       map[string]bool         // the user was told of
+	noJSON     map[spec.Structured]int // replies without JSON in a form
 }
-
-// attended counts replies in a form.
-type attended struct{ heeded, unheeded int }
 
 func (l *learned) of(m *spec.Model) *habits {
 	l.mu.Lock()
@@ -134,92 +135,122 @@ func (l *learned) of(m *spec.Model) *habits {
 		l.models = map[string]*habits{}
 	}
 	if l.models[id] == nil {
-		l.models[id] = &habits{refused: map[refusal]bool{}, schemas: map[string]bool{}, ignored: map[spec.Structured]attended{}}
+		l.models[id] = &habits{told: map[string]bool{}, noJSON: map[spec.Structured]int{}}
 	}
 	return l.models[id]
 }
 
-// maxUnheeded is how many replies without any JSON it takes, with none that
-// has any, to give a form up.
-const maxUnheeded = 3
-
-// takes says whether a form is worth a call. h.mu is held.
-func (h *habits) takes(f form, schema json.RawMessage) bool {
-	switch {
-	case f.tools == spec.ToolsNative && h.refused[refusedTools]:
-		return false
-	case f.structured == spec.StructuredSchema && (h.refused[refusedSchema] || h.schemas[string(schema)]):
-		return false
-	case f.structured == spec.StructuredObject && h.refused[refusedObject]:
-		return false
-	}
-	seen := h.ignored[f.structured]
-	return seen.heeded > 0 || seen.unheeded < maxUnheeded
-}
-
-// first is the form in which a request is best put, from the given one on; the
-// last one if all are refused.
-func (h *habits) first(s *shapes, from int) int {
+// isNews says whether the user has not been told of something, and counts it
+// as told.
+func (h *habits) isNews(what string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for i := from; i < len(s.forms); i++ {
-		if h.takes(s.forms[i], s.req.Schema) {
-			return i
-		}
-	}
-	return len(s.forms) - 1
+	told := h.told[what]
+	h.told[what] = true
+	return !told
 }
 
-// refuse notes a refusal, and says whether it is news.
-func (h *habits) refuse(r refusal, schema string) bool {
+// manyNoJSON is how many replies to a form without any JSON the user hears of.
+const manyNoJSON = 3
+
+// withoutJSON counts a reply without JSON, and says whether that makes many.
+func (h *habits) withoutJSON(in spec.Structured) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if r == refusedSchema && schema != "" {
-		known := h.schemas[schema]
-		h.schemas[schema] = true
-		return !known && len(h.schemas) == 1
-	}
-	known := h.refused[r]
-	h.refused[r] = true
-	return !known
+	h.noJSON[in]++
+	return h.noJSON[in] == manyNoJSON
 }
 
-// heed notes whether a reply in a form was JSON at all, and says whether the
-// form is given up with it.
-func (h *habits) heed(f form, heeded bool) bool {
+// limitName says whether the limit on tokens goes by its other name.
+func (h *habits) limitName() (other bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	seen := h.ignored[f.structured]
-	if heeded {
-		seen.heeded++
-	} else {
-		seen.unheeded++
-	}
-	h.ignored[f.structured] = seen
-	return !heeded && seen.heeded == 0 && seen.unheeded == maxUnheeded
+	return h.otherLimit
 }
 
-// body is what is sent of a request with this body: all of it, but for what the
-// endpoint refuses and that changes nothing of what is asked. The key, and the
-// record, have the request itself.
-func (h *habits) body(w wire, body []byte) []byte {
+// learnLimit notes under which name the limit was taken.
+func (h *habits) learnLimit(other bool) {
 	h.mu.Lock()
-	limit, seed := h.refused[refusedLimit], h.refused[refusedSeed]
-	h.mu.Unlock()
-	if !limit && !seed {
-		return body
+	defer h.mu.Unlock()
+	h.otherLimit = other
+}
+
+// altered is how what is sent differs from the request itself, which the key
+// and the record have.
+type altered struct{ otherLimit, noSeed bool }
+
+func (a altered) wire(w wire) wire {
+	if a == (altered{}) {
+		return w
 	}
 	sent := make(wire, 0, len(w))
 	for _, f := range w {
-		if seed && f.name == "seed" {
+		if a.noSeed && f.name == "seed" {
 			continue
 		}
-		if limit {
+		if a.otherLimit {
 			f.name = otherLimit(f.name)
 		}
 		sent = append(sent, f)
 	}
-	return sent.body()
+	return sent
+}
+
+// put has an endpoint answer a call. If it refuses a field that does not
+// change what is asked, the call is put without it, or with its other name.
+//
+// Which name the limit goes by is remembered: both mean the same, and each call
+// tries both before it fails. That a seed is refused is not: an answer with it
+// may be another one than without.
+func (c *client) put(ctx context.Context, e *endpoint, k [sha256.Size]byte, req Request, o order, keyed []byte, pending *batchID) (got, error) {
+	h := c.learned.of(req.Model)
+	asKeyed := o.wire
+	ch := altered{otherLimit: h.limitName()}
+	var limitErr error // what was said to the name in the key
+	limits := 0
+	for {
+		o.wire, o.body = asKeyed, keyed
+		if ch != (altered{}) {
+			o.wire = ch.wire(asKeyed)
+			o.body = o.wire.body()
+		}
+		out, err := c.send(ctx, e, k, req, o, keyed, pending)
+		var refused *Error
+		switch {
+		case err == nil:
+			if limits > 0 {
+				h.learnLimit(ch.otherLimit)
+			}
+			return out, nil
+		case !errors.As(err, &refused):
+			return got{}, err
+		case refused.refused == refusedSeed && !ch.noSeed:
+			ch.noSeed = true
+			c.tellRefused(req.Model, refused, "leaving the seed out; each call with one is refused first, so leave it out of the recipe")
+		case refused.refused == refusedLimit && pending != nil: // under a name that was chosen then
+		case refused.refused == refusedLimit:
+			if !ch.otherLimit {
+				limitErr = err
+			}
+			if limits++; limits > 1 {
+				return got{}, limitErr
+			}
+			ch.otherLimit = !ch.otherLimit
+			c.tellRefused(req.Model, refused, "sending the limit under its other name")
+		default:
+			return got{}, err
+		}
+		pending = nil // it is settled
+	}
+}
+
+// send puts a call to an endpoint once, in a batch or live.
+func (c *client) send(ctx context.Context, e *endpoint, k [sha256.Size]byte, req Request, o order, keyed []byte, pending *batchID) (got, error) {
+	if out, err := c.batches.batched(ctx, e, k, req, o, keyed, pending); out != nil || err != nil {
+		return deref(out), err
+	}
+	a, err := c.ask(ctx, o)
+	return got{answer: a, key: k}, err
 }
 
 // otherLimit is the other name of the limit on a reply's tokens.
@@ -233,30 +264,50 @@ func otherLimit(name string) string {
 	return name
 }
 
-// call answers one request from the store or from the endpoint. Forms before
-// from are looked up, and not asked in.
+// call answers one request from the store or from the endpoint, in one of its
+// forms from the given one on.
 func (c *client) call(ctx context.Context, req Request, from int, tally *Tally) (got, error) {
 	forms := newShapes(req)
-	s, err := c.storedForm(forms)
+	s, err := c.storedForm(forms, from)
 	if err != nil {
 		return got{}, &Error{Code: CodeRejected, Summary: "the request cannot be sent", Detail: clip(plain(err.Error()), maxDetail)}
 	}
 	if s != nil && s.found.ok {
 		return s.got(c.give(s.found, s.key, req, tally)), nil
 	}
-	tried := map[refusal]bool{}
-	for {
-		s = forms.done[c.learned.of(req.Model).first(forms, from)] // storedForm has shaped them all
+	refused := map[refusal]bool{}
+	for at := from; ; {
+		s = forms.done[at] // storedForm has shaped them all
 		out, err := c.askAs(ctx, s, tally)
 		if err == nil {
 			return s.got(out), nil
 		}
+		next := len(forms.forms)
 		var e *Error
-		if !errors.As(err, &e) || !c.moveOn(s, e, tried) {
+		if errors.As(err, &e) && e.refused != "" {
+			refused[e.refused] = true
+			next = forms.next(at, refused)
+		}
+		if next == len(forms.forms) {
 			countFailed(err, tally)
 			return got{}, err
 		}
+		at = next
+		c.tellForm(req.Model, e)
 	}
+}
+
+// next is the first form after the given one that is not refused; the number
+// of forms, if there is none.
+func (s *shapes) next(at int, refused map[refusal]bool) int {
+	for at++; at < len(s.forms); at++ {
+		f := s.forms[at]
+		if f.tools == spec.ToolsNative && refused[refusedTools] || f.structured != "" && refused[refusal(f.structured)] {
+			continue
+		}
+		break
+	}
+	return at
 }
 
 // got notes in which form an answer was had.
@@ -265,10 +316,10 @@ func (s *shaped) got(g got) got {
 	return g
 }
 
-// storedForm is the first form whose answer is stored; nil if none is. A
-// request with one form need not be looked up here.
-func (c *client) storedForm(forms *shapes) (*shaped, error) {
-	for i := range forms.forms {
+// storedForm is the first form, from the given one on, whose answer is stored;
+// nil if none is. A request with one form need not be looked up here.
+func (c *client) storedForm(forms *shapes, from int) (*shaped, error) {
+	for i := from; i < len(forms.forms); i++ {
 		s, err := forms.get(i)
 		if err != nil {
 			return nil, err
@@ -277,57 +328,43 @@ func (c *client) storedForm(forms *shapes) (*shaped, error) {
 			return s, nil
 		}
 		s.found = c.stored(s.key)
-		if s.found.ok && c.counts(s.found, s.key, s.req) {
+		if s.found.ok && (!s.req.Refresh || c.wasAsked(s.key)) {
 			return s, nil
 		}
 	}
 	return nil, nil
 }
 
-// moveOn says whether a call that was refused is to be made again in another
-// way: in the next form, or with a field changed. It notes why.
-func (c *client) moveOn(s *shaped, e *Error, tried map[refusal]bool) bool {
-	instead := ""
+// tellForm tells once of a form that an endpoint refuses.
+func (c *client) tellForm(m *spec.Model, e *Error) {
 	switch e.refused {
-	case refusedLimit:
-		instead = "sending the limit under its other name"
-	case refusedSeed:
-		instead = "leaving the seed out"
 	case refusedTools:
-		instead = "the tools are described in the prompt instead"
-	case refusedSchema, refusedObject:
-		instead = "the schema stands in the prompt instead"
-	default:
-		return false
+		c.tellRefused(m, e, `the tools are described in the prompt instead; set tool_form = "json" in the model block to save a refused request for each call`)
+	case refusedSchema:
+		c.tellRefused(m, e, `the schema stands in the prompt instead; set structured = "json_object" or "text" in the model block to save a refused request for each call`)
+	case refusedObject:
+		c.tellRefused(m, e, `the schema stands in the prompt instead; set structured = "text" in the model block to save refused requests for each call`)
 	}
-	change := e.refused == refusedLimit || e.refused == refusedSeed
-	if change && tried[e.refused] || !change && s.last {
-		return false
-	}
-	tried[e.refused] = true
-	schema := ""
-	if e.refusedSchema {
-		schema = string(s.req.Schema)
-	}
-	if c.learned.of(s.req.Model).refuse(e.refused, schema) && c.opts.Notify != nil {
-		c.opts.Notify(fmt.Sprintf("%s (model %s): %s", e.reason, modelOf(s.wire), instead), e.Detail)
-	}
-	return true
 }
 
-// attend notes whether an endpoint heeds a form, by a reply that was made in
-// it, and says in which form the next question on the same matter begins: in
-// another one, if there was no JSON in the reply.
-func (c *client) attend(req Request, g got, bad *misfit) (from int) {
-	if g.form.structured == "" || g.last || g.answer.FinishReason == finishLength {
-		return 0
+// tellRefused tells once of what an endpoint refuses of a model's requests,
+// and what is done about it.
+func (c *client) tellRefused(m *spec.Model, e *Error, instead string) {
+	if c.opts.Notify != nil && c.learned.of(m).isNews(string(e.refused)) {
+		c.opts.Notify(fmt.Sprintf("%s (model %q): %s", e.reason, clip(plain(m.ID), 100), instead), e.Detail)
 	}
-	heeded := bad == nil || !bad.noJSON
-	if !g.cached && c.learned.of(req.Model).heed(g.form, heeded) && c.opts.Notify != nil {
-		c.opts.Notify(fmt.Sprintf("model %q does not heed response_format %q: the schema stands in the prompt instead", clip(plain(req.Model.ID), 100), g.form.structured), "")
+}
+
+// attend says in which form the next question on the same matter begins: in
+// that of the answer, or in the next one if there was no JSON in it. Many such
+// answers are told of.
+func (c *client) attend(m *spec.Model, g got, bad *misfit) (from int) {
+	if bad == nil || !bad.noJSON || g.form.structured == "" || g.last || g.answer.FinishReason == finishLength {
+		return g.at
 	}
-	if heeded {
-		return 0
+	if !g.cached && c.learned.of(m).withoutJSON(g.form.structured) && c.opts.Notify != nil {
+		c.opts.Notify(fmt.Sprintf("model %q gives replies without JSON to response_format %q: such a call is asked again in another form",
+			clip(plain(m.ID), 100), g.form.structured), `If it does so often, set structured = "json_object" or "text" in the model block: each such reply is paid for.`)
 	}
 	return g.at + 1
 }

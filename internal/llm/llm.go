@@ -194,11 +194,9 @@ type Error struct {
 
 	cause error
 	// refused is what of the request the endpoint does not take, if that is
-	// why; refusedSchema, that it is this very schema; reason, the summary
-	// without advice.
-	refused       refusal
-	refusedSchema bool
-	reason        string
+	// why; reason, the summary without advice.
+	refused refusal
+	reason  string
 }
 
 // Unwrap is the context's error, if that ended the call.

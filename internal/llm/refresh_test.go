@@ -236,7 +236,7 @@ func TestMillis(t *testing.T) {
 	most := time.Since(begun).Milliseconds()
 	for _, v := range r.store.values {
 		rec, err := DecodeRecord(v)
-		if err != nil || rec.Millis < 30 || int64(rec.Millis) > most {
+		if err != nil || rec.Millis < 30 || rec.Millis > most {
 			t.Errorf("%d ms of %d, %v", rec.Millis, most, err)
 		}
 		// Records of older versions do not say.

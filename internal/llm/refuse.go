@@ -47,9 +47,8 @@ func (e *endpoint) refusal(status int, body []byte, w wire) *failure {
 	case w.has("tools") && c.aboutTools():
 		return refuse(refusedTools, "tools", `set tool_form = "json" in the model block`)
 	case format != "" && c.aboutFormat():
-		err.refusedSchema = format == refusedSchema && c.aboutSchema()
 		what, advice := fmt.Sprintf("response_format %q", format), `set structured = "json_object" or "text" in the model block`
-		if err.refusedSchema {
+		if format == refusedSchema && c.aboutSchema() {
 			what = "this JSON Schema"
 		}
 		return refuse(format, what, advice)

@@ -155,20 +155,21 @@ type change struct {
 }
 
 var requestFields = map[string]change{
-	"Model":      {inKey: true, do: func(r *Request) { r.Model.ID = "other" }},
-	"Purpose":    {do: func(r *Request) { r.Purpose = "other" }, why: "not sent; offline only"},
-	"Messages":   {inKey: true, do: func(r *Request) { r.Messages[1].Content = "other" }},
-	"Tools":      {inKey: true, do: func(r *Request) { r.Tools[0].Description = "other" }},
-	"Schema":     {inKey: true, do: func(r *Request) { r.Schema = json.RawMessage(`{"type":"object"}`) }},
-	"SchemaName": {inKey: true, do: func(r *Request) { r.SchemaName = "other" }},
-	"Stop":       {inKey: true, do: func(r *Request) { r.Stop = []string{"other"} }},
-	"Sample":     {inKey: true, do: func(r *Request) { r.Sample++ }},
-	"Generation": {inKey: true, do: func(r *Request) { r.Generation++ }},
-	"Seed":       {inKey: true, do: func(r *Request) { r.Seed++ }},
-	"Step":       {do: func(r *Request) { r.Step = "other" }, why: "who asks does not change the answer"},
-	"Depth":      {do: func(r *Request) { r.Depth++ }, why: "who asks does not change the answer"},
-	"Refresh":    {do: func(r *Request) { r.Refresh = true }, why: "whether an answer is stored does not change what is asked"},
-	"Facts":      {do: func(r *Request) { r.Facts = json.RawMessage(`{}`) }, why: "not sent; offline only"},
+	"Model":       {inKey: true, do: func(r *Request) { r.Model.ID = "other" }},
+	"Purpose":     {do: func(r *Request) { r.Purpose = "other" }, why: "not sent; offline only"},
+	"Messages":    {inKey: true, do: func(r *Request) { r.Messages[1].Content = "other" }},
+	"Tools":       {inKey: true, do: func(r *Request) { r.Tools[0].Description = "other" }},
+	"Schema":      {inKey: true, do: func(r *Request) { r.Schema = json.RawMessage(`{"type":"object"}`) }},
+	"SchemaName":  {inKey: true, do: func(r *Request) { r.SchemaName = "other" }},
+	"Stop":        {inKey: true, do: func(r *Request) { r.Stop = []string{"other"} }},
+	"Sample":      {inKey: true, do: func(r *Request) { r.Sample++ }},
+	"Generation":  {inKey: true, do: func(r *Request) { r.Generation++ }},
+	"Seed":        {inKey: true, do: func(r *Request) { r.Seed++ }},
+	"Step":        {do: func(r *Request) { r.Step = "other" }, why: "who asks does not change the answer"},
+	"Depth":       {do: func(r *Request) { r.Depth++ }, why: "who asks does not change the answer"},
+	"Refresh":     {do: func(r *Request) { r.Refresh = true }, why: "whether an answer is stored does not change what is asked"},
+	"RefreshMark": {do: func(r *Request) { r.RefreshMark = 7 }, why: "as Refresh"},
+	"Facts":       {do: func(r *Request) { r.Facts = json.RawMessage(`{}`) }, why: "not sent; offline only"},
 }
 
 var messageFields = map[string]change{

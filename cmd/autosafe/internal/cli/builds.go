@@ -148,6 +148,33 @@ func findBuild(store *cache.Store, dir, name string) (*provenance.Build, error) 
 	return b, err
 }
 
+// endedWell is the last build of a recipe, or, where that failed, the newest
+// before it that did not, which the user is told. If all failed it is the last.
+func (inv *invocation) endedWell(store *cache.Store, last *provenance.Build) (*provenance.Build, error) {
+	if last.OK {
+		return last, nil
+	}
+	builds, err := provenance.List(store)
+	if err != nil {
+		return nil, err
+	}
+	for i := range builds {
+		if b := &builds[i]; b.OK && b.Recipe.Dir == last.Recipe.Dir {
+			inv.view.Notify("The last build did not end well", fmt.Sprintf("This is build %s, the last one before %s that did. Name a build to see that one.", b.ID, last.ID))
+			return b, nil
+		}
+	}
+	inv.tellFailed(last)
+	return last, nil
+}
+
+// tellFailed says so if a build that is shown or given away did not end well.
+func (inv *invocation) tellFailed(b *provenance.Build) {
+	if !b.OK {
+		inv.view.Notify("Build "+b.ID+" did not end well", "It rests on no more than what it came to. autosafe builds lists builds.")
+	}
+}
+
 func (inv *invocation) tag() int {
 	name, of := inv.args[0], "last"
 	if len(inv.args) > 1 {

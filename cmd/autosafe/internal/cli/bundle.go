@@ -46,7 +46,7 @@ func (inv *invocation) cacheExport(build string, all bool) int {
 		if err := writable(file); err != nil {
 			return err
 		}
-		builds, err := exported(store, dir, build, all)
+		builds, err := inv.exported(store, dir, build, all)
 		if err != nil {
 			return err
 		}
@@ -73,7 +73,7 @@ func (inv *invocation) cacheExport(build string, all bool) int {
 }
 
 // exported are the builds that are put into a bundle.
-func exported(store *cache.Store, dir, build string, all bool) ([]provenance.Build, error) {
+func (inv *invocation) exported(store *cache.Store, dir, build string, all bool) ([]provenance.Build, error) {
 	if all {
 		return provenance.List(store)
 	}
@@ -82,15 +82,19 @@ func exported(store *cache.Store, dir, build string, all bool) ([]provenance.Bui
 		if err != nil {
 			return nil, err
 		}
+		inv.tellFailed(b)
 		return []provenance.Build{*b}, nil
 	}
 	b, ok, err := provenance.Last(store, dir)
 	if err != nil {
 		return nil, err
 	}
-	if ok && !b.Whole() { // it lacks what one before it may have
+	if last := b; ok && !b.Whole() { // it lacks what one before it may have
 		if b, ok, err = lastWhole(store, b.Recipe.Dir); err != nil {
 			return nil, err
+		}
+		if ok && !last.OK {
+			inv.view.Notify("The last build did not end well", fmt.Sprintf("The bundle holds build %s, the last one before %s that did and was of the whole recipe.", b.ID, last.ID))
 		}
 	}
 	if !ok {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 
@@ -19,6 +20,8 @@ func planCommand() command {
 		long: `Shows for each step of the recipe in DIR (the current folder by default)
 whether the cache holds it, how many of its rows must run, why, and what model
 calls that takes. Nothing is run, no model is asked and nothing is written.
+Where a build would refuse to run, since a file that is not its own stands in
+the way of an output, plan says so, its exit code is 1, and it saves nothing.
 
 Numbers are exact, but for those with a ~ and ranges, which are estimates: from
 what the same step took before, or from what its component declares.
@@ -61,6 +64,13 @@ func (inv *invocation) plan(job buildJob, file string, detailed bool) int {
 	if cerr := s.close(); err == nil {
 		err = cerr
 	}
+	var diags hcl.Diagnostics
+	if err == nil {
+		diags = buildDiagnostics(s.recipe, refusals(plan))
+	}
+	if diags.HasErrors() {
+		file = "" // nobody could build it
+	}
 	if err == nil && file != "" {
 		if err = writable(file); err == nil {
 			err = inv.savePlan(file, job, s, plan)
@@ -69,11 +79,29 @@ func (inv *invocation) plan(job buildJob, file string, detailed bool) int {
 	if err != nil {
 		return inv.fail("Plan failed", err)
 	}
-	inv.view.Plan(plan, view.PlanNotes{File: file, Limit: job.Limit, Only: len(job.Targets) > 0})
+	notes := view.PlanNotes{File: file, Limit: job.Limit, Only: len(job.Targets) > 0, Refused: diags.HasErrors()}
+	if inv.json { // the plan is the last line
+		inv.report(s.source, diags)
+		inv.view.Plan(plan, notes)
+	} else {
+		inv.view.Plan(plan, notes)
+		inv.report(s.source, diags)
+	}
+	if diags.HasErrors() {
+		return exitError
+	}
 	if detailed && plan.Changes() {
 		return exitChanges
 	}
 	return exitDone
+}
+
+// refusals are why a build would refuse a plan, as the build would say it.
+func refusals(plan *engine.Plan) error {
+	if len(plan.Refusals) < 2 {
+		return errors.Join(plan.Refusals...)
+	}
+	return engine.Failures(plan.Refusals)
 }
 
 // makePlan says what a build would do, compared with the last one.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -152,22 +153,31 @@ func (inv *invocation) rows(s *session, address string) (iter.Seq2[row.Row, erro
 			return nil, serr
 		}
 	}
-	return nil, fmt.Errorf("%w: run autosafe build first", err)
+	if whole, lerr := s.lastFinished(address); lerr != nil || whole == nil {
+		return nil, cmp.Or(lerr, fmt.Errorf("%w: run autosafe build first", err))
+	}
+	return nil, fmt.Errorf("%w as it is asked for now: an earlier build made it otherwise, and autosafe why %s says what differs. Run autosafe build to make it", err, address)
 }
 
 // lastLimit is the -limit of the newest build that came to a step's end; 0 if
 // it had none.
 func (s *session) lastLimit(address string) (int, error) {
-	b, ok, err := provenance.Last(s.store, s.source.Dir, addresses(s.recipe)...)
-	if err != nil || !ok {
-		return 0, err
-	}
-	b, ok, err = provenance.Finished(s.store, b, address)
-	if err != nil || !ok {
+	b, err := s.lastFinished(address)
+	if err != nil || b == nil {
 		return 0, err
 	}
 	limit, _ := strconv.Atoi(b.Options[provenance.OptionLimit]) // "": none
 	return limit, nil
+}
+
+// lastFinished is the newest build that came to a step's end; nil if none did.
+func (s *session) lastFinished(address string) (*provenance.Build, error) {
+	b, ok, err := provenance.Last(s.store, s.source.Dir, addresses(s.recipe)...)
+	if err != nil || !ok {
+		return nil, err
+	}
+	b, _, err = provenance.Finished(s.store, b, address)
+	return b, err
 }
 
 // showLineage tells where a row of a recorded build comes from.

@@ -13,6 +13,9 @@ type PlanNotes struct {
 	File  string // where it was saved, if it was
 	Limit int    // of source rows; 0 is none
 	Only  bool   // targets leave steps out
+	// Refused says that a build would do none of it, for problems that are
+	// told beside the plan.
+	Refused bool
 }
 
 // wide is from how many columns on a table has room for reasons.
@@ -24,9 +27,10 @@ func (v *View) Plan(p *engine.Plan, notes PlanNotes) {
 		v.lastLine(struct {
 			Type    string `json:"type"`
 			Changes bool   `json:"changes"`
+			Refused bool   `json:"refused,omitempty"`
 			File    string `json:"file,omitempty"`
 			*engine.Plan
-		}{"plan", p.Changes(), notes.File, p})
+		}{"plan", p.Changes(), notes.Refused, notes.File, p})
 		return
 	}
 	v.result(planText(p, notes, v.outWidth()))
@@ -46,6 +50,8 @@ func planText(p *engine.Plan, notes PlanNotes, width int) string {
 		b.WriteString("Other steps are left out.\n")
 	}
 	switch {
+	case notes.Refused:
+		b.WriteString("As things stand, autosafe build refuses to do this.\n")
 	case !p.Changes():
 		b.WriteString("Nothing to do: everything is built and in place.\n")
 	case notes.File != "":
