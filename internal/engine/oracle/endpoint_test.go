@@ -70,7 +70,7 @@ func (e *endpoint) RoundTrip(req *http.Request) (*http.Response, error) {
 	defer e.mu.Unlock()
 	if isDown(r, e.down) {
 		e.refused++
-		return reply(req, http.StatusServiceUnavailable, `{"error":{"message":"down"}}`), nil
+		return reply(req, http.StatusInternalServerError, `{"error":{"message":"down"}}`), nil
 	}
 	e.answered[r]++
 	return reply(req, http.StatusOK, fmt.Sprintf(`{"model":"m","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":%q}}],"usage":{"prompt_tokens":9,"completion_tokens":1}}`, answer(r))), nil
