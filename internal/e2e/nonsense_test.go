@@ -197,7 +197,7 @@ func TestFailuresThatPass(t *testing.T) {
 	once := whole.bodies()
 
 	p := whole.fresh(t)
-	server.Reset(llmtest.Fault{Status: 503, Match: misbehaviour{}.bad})
+	server.Reset(llmtest.Fault{Status: 500, Match: misbehaviour{}.bad})
 	broken := p.mustBuild().sum
 	failed, refused := int64(0), 0
 	for _, st := range broken.Steps {

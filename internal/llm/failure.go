@@ -186,12 +186,13 @@ func (e *endpoint) byStatus(status int, text, code string, w wire) *failure {
 // statusOverloaded is what some endpoints say in place of 503.
 const statusOverloaded = 529
 
-// blame says whose doing a status is that may pass. Whoever answers a request
-// with an error may do so because of the request; one that is sure to be the
-// endpoint's doing would be tried for as long as the endpoint is waited for.
+// blame says whose doing a status is that may pass.
 func blame(status int) fault {
-	if status == http.StatusConflict || status == http.StatusTooEarly {
+	switch status {
+	case http.StatusConflict, http.StatusTooEarly:
 		return faultNone
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout, statusOverloaded:
+		return faultEndpoint
 	}
 	return faultSuspect
 }
