@@ -29,6 +29,11 @@ func (p Price) Cost(input, cached, output float64) float64 {
 	return share * ((input-cached)*p.Input + cached*cachedInput + output*p.Output) / 1e6
 }
 
+// Priced says whether calls to the model cost anything, as far as is known.
+func (m *Model) Priced() bool {
+	return m.Price != nil && (m.Price.Input > 0 || m.Price.Output > 0) && m.Provider.Type != ProviderOffline
+}
+
 // listedPrice is the price of a model that OpenAI itself serves, from the
 // checked-in list; nil for any other endpoint, whose prices are its own, and
 // for a model that the list does not have. A dated name has the price of its

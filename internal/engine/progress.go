@@ -171,17 +171,22 @@ func (b *build) reportProgress(st *stepState) (stop func()) {
 	if b.opts.Events == nil {
 		return func() {}
 	}
+	return every(progressInterval, func() { b.emit(Event{Progress: st.snapshot()}) })
+}
+
+// every calls f again and again until it is told to stop.
+func every(interval time.Duration, f func()) (stop func()) {
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		tick := time.NewTicker(progressInterval)
+		tick := time.NewTicker(interval)
 		defer tick.Stop()
 		for {
 			select {
 			case <-done:
 				return
 			case <-tick.C:
-				b.emit(Event{Progress: st.snapshot()})
+				f()
 			}
 		}
 	})

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"sync"
 	"time"
 
 	"github.com/autosafe/autosafe/spec"
@@ -26,22 +25,10 @@ func (b *build) reportProjection() (stop func()) {
 	if b.opts.Events == nil || b.dry != nil || !b.priced() {
 		return func() {}
 	}
-	done := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		tick := time.NewTicker(projectionInterval)
-		defer tick.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-tick.C:
-				p := project(b.pace())
-				b.emit(Event{Projection: &p})
-			}
-		}
+	return every(projectionInterval, func() {
+		p := project(b.pace())
+		b.emit(Event{Projection: &p})
 	})
-	return func() { close(done); wg.Wait() }
 }
 
 func (b *build) priced() bool {
@@ -59,7 +46,7 @@ func hasPrice(s *spec.Step) bool {
 		return false
 	}
 	for _, m := range s.Role.Models {
-		if m.Price != nil && (m.Price.Input > 0 || m.Price.Output > 0) && m.Provider.Type != spec.ProviderOffline {
+		if m.Priced() {
 			return true
 		}
 	}

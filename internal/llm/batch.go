@@ -275,7 +275,7 @@ func batchPriced(m *spec.Model) *spec.Model {
 // force is admit for a request that was sent already: it is paid whether or
 // not there is room.
 func (b *budget) force(m *spec.Model, bytes int) grant {
-	if b == nil || !priced(m) {
+	if b == nil || !m.Priced() {
 		return grant{}
 	}
 	b.mu.Lock()

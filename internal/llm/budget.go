@@ -54,11 +54,6 @@ func newBudget(opts Options) *budget {
 	}
 }
 
-// priced says whether calls to a model cost anything.
-func priced(m *spec.Model) bool {
-	return m.Price != nil && (m.Price.Input > 0 || m.Price.Output > 0) && !isFree(m)
-}
-
 // grant is the right to send one request. The zero value is for requests that
 // no budget counts.
 type grant struct {
@@ -70,7 +65,7 @@ type grant struct {
 // admit waits until the budget has room for a request of so many bytes. If
 // what is in flight can make no room, the call is refused.
 func (b *budget) admit(ctx context.Context, m *spec.Model, bytes int) (grant, error) {
-	if b == nil || !priced(m) {
+	if b == nil || !m.Priced() {
 		return grant{}, nil
 	}
 	for {
@@ -140,7 +135,7 @@ func (b *budget) most(m *spec.Model, bytes int) int64 {
 
 // learn notes how long a reply was.
 func (b *budget) learn(m *spec.Model, u Usage) {
-	if b == nil || !priced(m) {
+	if b == nil || !m.Priced() {
 		return
 	}
 	b.mu.Lock()
