@@ -44,6 +44,7 @@ type PluginRequirement struct {
 	Name    string // local name; prefix of its components' labels
 	Source  string // github.com/acme/autosafe-plugin-acme
 	Version string // constraint; "" for any
+	Grant   Grant
 	Range   hcl.Range
 }
 
@@ -185,8 +186,9 @@ func (s *Source) readSettings() hcl.Diagnostics {
 	root := &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "autosafe"}}}
 	body := &hcl.BodySchema{
 		Attributes: []hcl.AttributeSchema{{Name: "required_version"}},
-		Blocks:     []hcl.BlockHeaderSchema{{Type: "required_plugins"}},
+		Blocks:     []hcl.BlockHeaderSchema{{Type: "required_plugins"}, {Type: "grant", LabelNames: []string{"plugin"}}},
 	}
+	var grants []*hcl.Block
 	for _, name := range s.names {
 		content, _, moreDiags := s.Files[name].Body.PartialContent(root)
 		diags = append(diags, moreDiags...)
@@ -196,13 +198,17 @@ func (s *Source) readSettings() hcl.Diagnostics {
 			if attr, ok := settings.Attributes["required_version"]; ok {
 				diags = append(diags, s.readVersion(attr)...)
 			}
-			for _, plugins := range settings.Blocks {
-				diags = append(diags, s.readPlugins(plugins)...)
+			for _, block := range settings.Blocks {
+				if block.Type == "grant" {
+					grants = append(grants, block)
+					continue
+				}
+				diags = append(diags, s.readPlugins(block)...)
 			}
 		}
 	}
 	slices.SortFunc(s.RequiredPlugins, func(a, b PluginRequirement) int { return strings.Compare(a.Name, b.Name) })
-	return diags
+	return append(diags, s.readGrants(grants)...)
 }
 
 func (s *Source) readVersion(attr *hcl.Attribute) hcl.Diagnostics {

@@ -117,6 +117,7 @@ type PluginRef struct {
 	Version string
 	Path    string // binary; "" for the built-in plugin
 	Digest  string // hex SHA-256 of the binary; "" for the built-in plugin
+	Grant   *Grant // what the recipe grants it; nil: nothing
 }
 
 // ConfigPart is one named part of a configuration, as canonical JSON (or, for

@@ -1,0 +1,123 @@
+package spec
+
+import (
+	"net"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// Grant is what a recipe lets a plugin do beyond working on the rows it is
+// handed. Without one a plugin has no network, no environment, and reads no
+// file but its own, the system's, and those that its components' arguments
+// name.
+type Grant struct {
+	Network []string // host:port, as the plugin may dial it, over TCP
+	Read    []string // files and folders, relative to the recipe's folder or absolute
+	Env     []string // names of environment variables
+}
+
+// IsZero says that nothing is granted.
+func (g Grant) IsZero() bool {
+	return len(g.Network) == 0 && len(g.Read) == 0 && len(g.Env) == 0
+}
+
+var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// readGrants reads the grant blocks, once all plugins are known.
+func (s *Source) readGrants(blocks []*hcl.Block) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	given := map[string]hcl.Range{}
+	for _, block := range blocks {
+		name := block.Labels[0]
+		if first, ok := given[name]; ok {
+			diags = append(diags, problemAt(block.LabelRanges[0], "Duplicate grant",
+				"The plugin %q was already granted something at %s. Keep one block.", name, place(first)))
+			continue
+		}
+		given[name] = block.DefRange
+		i := slices.IndexFunc(s.RequiredPlugins, func(r PluginRequirement) bool { return r.Name == name })
+		if i < 0 {
+			var names []string
+			for _, r := range s.RequiredPlugins {
+				names = append(names, r.Name)
+			}
+			diags = append(diags, problemAt(block.LabelRanges[0], "Unknown plugin",
+				"No plugin %q stands in required_plugins.%s A grant names a plugin by its local name.", name, suggest(name, names)))
+			continue
+		}
+		grant, moreDiags := readGrant(block.Body)
+		diags = append(diags, moreDiags...)
+		s.RequiredPlugins[i].Grant = grant
+	}
+	return diags
+}
+
+func readGrant(body hcl.Body) (Grant, hcl.Diagnostics) {
+	var g Grant
+	content, diags := body.Content(&hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "network"}, {Name: "read"}, {Name: "env"}}})
+	for _, list := range []struct {
+		name  string
+		into  *[]string
+		check func(string) string
+	}{
+		{"network", &g.Network, checkHostPort},
+		{"read", &g.Read, checkReadPath},
+		{"env", &g.Env, checkEnvName},
+	} {
+		attr, ok := content.Attributes[list.name]
+		if !ok {
+			continue
+		}
+		exprs, moreDiags := hcl.ExprList(attr.Expr)
+		if moreDiags.HasErrors() {
+			diags = append(diags, problemAt(attr.Expr.Range(), "Invalid grant", "%s is a list of strings, written out.", list.name))
+			continue
+		}
+		for _, expr := range exprs {
+			text, moreDiags := literalString(list.name, expr)
+			diags = append(diags, moreDiags...)
+			if moreDiags.HasErrors() {
+				continue
+			}
+			if wrong := list.check(text); wrong != "" {
+				diags = append(diags, problemAt(expr.Range(), "Invalid grant", "%s", wrong))
+				continue
+			}
+			*list.into = append(*list.into, text)
+		}
+		slices.Sort(*list.into)
+		*list.into = slices.Compact(*list.into)
+	}
+	return g, diags
+}
+
+func checkHostPort(text string) string {
+	host, port, err := net.SplitHostPort(text)
+	n, perr := strconv.ParseUint(port, 10, 16)
+	if err != nil || perr != nil || n == 0 || host == "" || strings.ContainsAny(host, "*/@ \t\n\x00") {
+		return strconv.Quote(text) + ` is not a host and a port. Write them as "api.example.com:443".`
+	}
+	return ""
+}
+
+func checkReadPath(text string) string {
+	switch {
+	case text == "" || strings.ContainsRune(text, 0):
+		return "An empty path cannot be granted."
+	case filepath.Clean(text) == string(filepath.Separator):
+		return "The whole file system cannot be granted. Name the folders that the plugin needs."
+	}
+	return ""
+}
+
+func checkEnvName(text string) string {
+	if !envName.MatchString(text) {
+		return strconv.Quote(text) + " is not the name of an environment variable."
+	}
+	return ""
+}
