@@ -10,11 +10,13 @@ import (
 // out. After startFree requests without one the pace grows with their number.
 const (
 	startShare = 4   // the limit starts at the declared one by this,
+	wideShare  = 2   // or by this where that is at least
+	wide       = 256 // since the pace alone takes long to fill so many places,
 	startLeast = 4   // but not below this,
 	growth     = 3   // and each good answer adds this
 	startBurst = 8   // requests
 	startPace  = 640 // requests a second
-	startFree  = 90  // requests
+	startFree  = 60  // requests
 )
 
 // How refusals are met.
@@ -24,6 +26,9 @@ const (
 	limitCut  = 0.5                    // of the limit is left, at least
 	recut     = 300 * time.Millisecond // from one cut to the next, if few are refused
 	manyTimes = 3                      // refusals are many
+	manyCut   = 0.7                    // of a limit is left if many above it are refused
+	fineLimit = 8                      // requests in flight, from which a limit can be turned by little
+	fewOf     = 100                    // requests, of which one refusal says little
 	mostShare = 0.6                    // of requests refused: hardly any is taken
 	firstHold = 100 * time.Millisecond // without Retry-After; then longer each time
 	holdsGrow = 1.5
@@ -69,6 +74,8 @@ type adaptive struct {
 	noise  noise
 	looked time.Duration // when noise was last told of a second
 	crowd  crowd
+
+	doubted knob // the limit before a row of deep cuts, if nothing was taken since
 }
 
 // cut is what there was to know when the limit or the pace was cut.
@@ -78,6 +85,7 @@ type cut struct {
 	pace   float64       // before; 0: none
 	since  sample        // the cut before
 	after  time.Duration // likewise
+	paced  bool          // the pace was cut
 }
 
 // sample counts attempts and the refused among them.
@@ -101,11 +109,25 @@ type attempt struct {
 	beside  int  // in flight when it was sent
 }
 
+// binds says whether the limit was all used, and can be turned by little: then
+// to turn it is to turn the load, whether the endpoint counts the requests in
+// flight or those of a second. A low limit has steps that are too coarse for that.
+func (t attempt) binds() bool { return t.byLimit && t.beside >= fineLimit }
+
 func newAdaptive(most int) *adaptive {
 	a := &adaptive{slow: true}
 	a.setMost(most)
-	a.limit.value = float64(min(a.most, max(startLeast, a.most/startShare)))
+	a.limit.value = a.start()
 	return a
+}
+
+// start is the limit while nothing is known.
+func (a *adaptive) start() float64 {
+	share := startShare
+	if a.most >= wide {
+		share = wideShare
+	}
+	return float64(min(a.most, max(startLeast, a.most/share)))
 }
 
 // setMost sets what is declared.
@@ -175,7 +197,7 @@ func (a *adaptive) send(now time.Duration, inFlight int) attempt {
 func (a *adaptive) answered(t attempt, now, took time.Duration) {
 	a.still = 0
 	if t.n > a.mark {
-		a.holds = 0
+		a.holds, a.doubted = 0, knob{}
 		a.fits.n++
 		a.fits.most = max(a.fits.most, t.beside)
 	}
@@ -213,7 +235,7 @@ func (a *adaptive) unsent(t attempt) {
 // restart begins anew with few at a time, as after the endpoint was down.
 func (a *adaptive) restart() {
 	if a.pace.value == 0 {
-		a.limit.value = float64(min(a.most, max(startLeast, a.most/startShare)))
+		a.limit.value = a.start()
 		a.slow = true
 	}
 }
@@ -228,17 +250,21 @@ func (a *adaptive) refused(t attempt, now, after time.Duration, inFlight int) {
 		a.cut.period.taken--
 	}
 	if t.n <= a.mark {
-		if a.pace.value > 0 && a.pace.age == 0 {
+		if a.cut.paced && a.pace.age == 0 {
 			a.setPace() // what was taken for served was not
+			a.noise.load = min(a.noise.load, a.pace.value)
 		}
 		return
 	}
 	a.since.refused++
 	few := a.since.refused >= mostShare*a.since.sent && (a.since.refused >= manyTimes || a.holds > 0)
 	switch {
+	case few && t.binds() && inFlight > 0 && a.pace.value > 0:
+		a.cutDeep(now)
 	case few && a.pace.value > 0:
 		a.holdBack(t, now, after, inFlight)
 	case !a.noise.exceeded(a.since):
+	case a.pace.settling() && !t.binds() && a.since.refused <= 1 && a.since.sent >= fewOf:
 	case a.pace.value == 0: // the first
 		before := knobs{a.pace, a.limit}
 		a.slow = false
@@ -246,15 +272,31 @@ func (a *adaptive) refused(t attempt, now, after time.Duration, inFlight int) {
 		a.held = max(a.held, now+min(after, maxBackoff))
 		a.noteCut(now)
 		a.setPace()
-		a.noise.begin(now, a.pace.value, before)
+		a.noise.begin(now, knobs{a.pace, a.limit}, before)
 	case a.since.refused >= manyTimes || now-a.cut.at >= recut:
 		a.cutOne(t, now)
 	}
 }
 
+// cutDeep cuts the limit where hardly anything is taken while much is in flight,
+// as when an endpoint's room is halved. The next request goes out when so many
+// have come back, which needs no timer and cannot become a storm. If it was not
+// their number, holdBack undoes it.
+func (a *adaptive) cutDeep(now time.Duration) {
+	if a.doubted.value == 0 {
+		a.doubted = a.limit
+	}
+	a.cutLimit(int(manyCut * a.limit.value))
+	a.noteCut(now)
+}
+
 // holdBack has nothing sent for a while, since hardly anything is taken.
 func (a *adaptive) holdBack(t attempt, now, after time.Duration, inFlight int) {
 	a.noise.load = 0
+	if a.doubted.value > 0 { // it was not their number after all
+		a.limit, a.doubted = a.doubted, knob{}
+		a.limit.value = min(a.limit.value, float64(a.most))
+	}
 	d := min(time.Duration(float64(firstHold)*math.Pow(holdsGrow, float64(a.holds))), lastHold)
 	if after > trusted || after > 0 && after < d {
 		d = after
@@ -276,7 +318,7 @@ func (a *adaptive) holdBack(t attempt, now, after time.Duration, inFlight int) {
 
 // cutOne cuts the limit or the pace, whichever is to blame.
 func (a *adaptive) cutOne(t attempt, now time.Duration) {
-	if a.noise.cut(now, a.since, knobs{a.pace, a.limit}) {
+	if a.noise.cut(now, a.since, knobs{a.pace, a.limit}, t.binds()) {
 		a.pace, a.limit = a.noise.before.pace, a.noise.before.limit
 		a.limit.value = min(a.limit.value, float64(a.most))
 		a.slow = a.pace.value == 0
@@ -286,8 +328,8 @@ func (a *adaptive) cutOne(t attempt, now time.Duration) {
 	// Where no request fits that has as many beside it, it is their number
 	// that is too high, and not their pace.
 	known := a.fits.n >= enough
-	limit := known && t.beside > a.fits.most || !known && t.byLimit
-	pace := !limit || !known && a.limit.settling()
+	limit := t.binds() || known && (t.beside > a.fits.most || t.beside == a.fits.most && t.beside >= fineLimit) || !known && t.byLimit
+	pace := !limit || !t.binds() && !known && a.limit.settling()
 	if limit {
 		a.cutLimit(t.beside)
 	}
@@ -310,6 +352,7 @@ func (a *adaptive) noteCut(now time.Duration) {
 
 // setPace sets the pace to a little less than was served before the last cut.
 func (a *adaptive) setPace() {
+	a.cut.paced = true
 	c := a.cut
 	rate := a.served.perSecond(c.at)
 	// Where requests were sent for a moment only, the time that the endpoint
@@ -326,6 +369,9 @@ func (a *adaptive) setPace() {
 	}
 	rate = max(rate, leastPace)
 	a.pace.cut(rate, paceCut*rate)
+	if c.pace == 0 {
+		_ = 0 // it was a guess
+	}
 	a.pace.unsure = c.pace == 0 && c.period.taken < 2*startBurst || c.pace > 2*rate && c.since.refused < manyTimes
 	if a.held > a.last {
 		a.next = a.held

@@ -112,6 +112,31 @@ func TestAdaptiveFollowsARoom(t *testing.T) {
 	}
 }
 
+// The same on a machine that is slow to send and to hear, where an endpoint has
+// fewer requests in flight than are out: what it takes is used up by most.
+func TestAdaptiveFollowsARoomSlowly(t *testing.T) {
+	for _, took := range []time.Duration{100 * time.Millisecond, 500 * time.Millisecond} {
+		for _, after := range []time.Duration{0, time.Second} {
+			for _, room := range []float64{20, 100, 400} {
+				for _, begins := range []time.Duration{0, 10 * time.Second} {
+					size := func(now time.Duration) float64 { return halving(room)(now + begins) }
+					s := newSim(512, &roomServer{latency: latency{took, 0.1}, room: size, after: after}, 1)
+					s.late = 2 * time.Millisecond
+					s.run(1e6, time.Minute)
+					share := float64(s.answered) / (60 / took.Seconds() * room * 0.75)
+					least := 0.7
+					if took == 500*time.Millisecond {
+						least = 0.85
+					}
+					if share < least || s.refused > s.answered/8+100 {
+						t.Errorf("room for %v, %v, after %v, from %v: %.3f of what it takes, %d refused of %d", room, took, after, begins, share, s.refused, s.answered)
+					}
+				}
+			}
+		}
+	}
+}
+
 // Where requests queue, no more are in flight than are of use; where answers
 // only differ in length, all that may be.
 func TestAdaptiveSeesAQueue(t *testing.T) {

@@ -25,8 +25,12 @@ type found struct {
 // A claim is taken before a place under the limits and given back after it, so
 // nobody who holds a place waits for another process: two processes cannot
 // come to wait for each other.
-func (c *client) obtain(ctx context.Context, k [sha256.Size]byte, req Request, w wire, tally *Tally) (got, error) {
-	before := c.stored(k)
+func (c *client) obtain(ctx context.Context, s *shaped, tally *Tally) (got, error) {
+	k, req := s.key, *s.req
+	before := s.found
+	if !s.looked {
+		before = c.stored(k, false)
+	}
 	if before.ok && c.counts(before, k, req) {
 		return c.give(before, k, req, tally), nil
 	}
@@ -36,14 +40,15 @@ func (c *client) obtain(ctx context.Context, k [sha256.Size]byte, req Request, w
 	}
 	defer release()
 	pending := c.batches.pending(k, req)
-	if claimed {
-		now := c.stored(k)
+	if claimed || s.looked {
+		// Of this client, too: when it was looked, the call may have been under way.
+		now := c.stored(k, claimed)
 		if now.ok && (!req.Refresh || !bytes.Equal(now.value, before.value)) {
 			c.remember(k, req) // another process has asked in the meantime
 			return c.give(now, k, req, tally), nil
 		}
 	}
-	out, err := c.fetch(ctx, k, req, w, tally, pending)
+	out, err := c.fetch(ctx, k, req, s.wire, tally, pending)
 	if err != nil {
 		return got{}, err
 	}
@@ -86,13 +91,25 @@ func (c *client) wasAsked(k [sha256.Size]byte) bool {
 	return ok
 }
 
-// stored looks an answer up. A value that cannot be read, or that belongs to
-// another call, is none.
-func (c *client) stored(k [sha256.Size]byte) found {
+// PeekStore is a Store that can also tell what it knows without a look at what
+// other processes have put since.
+type PeekStore interface {
+	Store
+	Peek(key [32]byte) (value []byte, ok bool, err error)
+}
+
+// stored looks an answer up; with known, only among those that the store knows,
+// if it can. A value that cannot be read, or that belongs to another call, is
+// none.
+func (c *client) stored(k [sha256.Size]byte, known bool) found {
 	if c.opts.Store == nil {
 		return found{}
 	}
-	value, ok, err := c.opts.Store.Get(k)
+	get := c.opts.Store.Get
+	if s, ok := c.opts.Store.(PeekStore); ok && known {
+		get = s.Peek
+	}
+	value, ok, err := get(k)
 	if err != nil {
 		c.tell(&c.storeTold, "the cache cannot be read; calls are made again", err.Error())
 	}
@@ -145,6 +162,9 @@ func (c *client) canKeep() error {
 	return nil
 }
 
+// claimSoon is how long a claim is tried before anybody watches over it.
+const claimSoon = 5 * time.Millisecond
+
 // claimPatience is how long a call waits for another process before the user
 // hears of it.
 const claimPatience = 30 * time.Second
@@ -165,7 +185,9 @@ func (c *client) claim(ctx context.Context, k [sha256.Size]byte, req Request) (r
 	}
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go c.watchClaim(waiting, cancel)
+	// Nearly every claim is free, and has its answer before anybody watches it.
+	watch := time.AfterFunc(claimSoon, func() { c.watchClaim(waiting, cancel) })
+	defer watch.Stop()
 	release, err = c.opts.Store.Claim(waiting, k)
 	switch {
 	case err == nil:

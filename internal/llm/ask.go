@@ -27,8 +27,8 @@ func (c *client) route(m *spec.Model) (*queue, error) {
 // ask asks until there is an answer, the failure is final or the retries are
 // used up.
 //
-// A failure costs a retry only if it may be the call's own: not while its
-// endpoint is down, nor if the endpoint is busy and went on answering others.
+// A failure costs a retry only if it may be the call's own: breaker has the law
+// of that. A 429 costs none if the endpoint went on answering others.
 // Where a model has several endpoints, another one is asked at once; only when
 // all have failed the call, it costs a retry and a wait.
 func (c *client) ask(ctx context.Context, o order) (Answer, error) {
@@ -37,6 +37,11 @@ func (c *client) ask(ctx context.Context, o order) (Answer, error) {
 		return Answer{}, err
 	}
 	w := &waiter{step: o.step, depth: o.depth, in: estimate(len(o.body)), granted: make(chan place, 1)}
+	defer func() {
+		if w.conduct != nil {
+			c.pool.forget(q, w)
+		}
+	}()
 	used, seen, head := 0, c.pool.progress(q), false
 	for attempt := 0; ; attempt++ {
 		ans, t, err := c.attempt(ctx, q, w, o, attempt, head)
@@ -57,7 +62,7 @@ func (c *client) ask(ctx context.Context, o order) (Answer, error) {
 		}
 		e.tell(f)
 		now := c.pool.progress(q)
-		alive := f.busy && now != seen
+		alive := f.busy && f.fault == faultNone && now != seen
 		seen, head = now, !t.back
 		if w.tried = append(w.tried, t.outlet); c.pool.open(q, w.tried) {
 			continue // at another endpoint
@@ -69,7 +74,7 @@ func (c *client) ask(ctx context.Context, o order) (Answer, error) {
 		if used > o.model.Provider.Retries {
 			return Answer{}, e.final(f, attempt)
 		}
-		if t.excused && !f.busy {
+		if t.held && t.excused && !f.busy {
 			continue // the pool holds it back
 		}
 		if err := c.clock.sleep(ctx, backoff(used, f.after)); err != nil {
@@ -124,7 +129,11 @@ func (c *client) attempt(ctx context.Context, q *queue, w *waiter, o order, n in
 		if f.shuts != shutsNothing {
 			done.why = e.final(f, n)
 		}
-		return Answer{}, try{got.outlet, f, c.pool.end(got, w, done)}, nil
+		v := c.pool.end(got, w, done)
+		if v.alone {
+			f.alone()
+		}
+		return Answer{}, try{got.outlet, f, v}, nil
 	}
 	grant.answered(ans.Usage)
 	done := outcome{kind: answered, usage: ans.Usage, took: took}

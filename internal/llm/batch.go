@@ -186,7 +186,7 @@ func (b *batches) batched(ctx context.Context, e *endpoint, k [sha256.Size]byte,
 		if out, again, err := b.outcome(call, res, paid); !again {
 			return out, err
 		}
-		if found := b.c.stored(k); res.fail == nil && found.ok && !req.Refresh { // another process took the answer
+		if found := b.c.stored(k, false); res.fail == nil && found.ok && !req.Refresh { // another process took the answer
 			out := b.c.give(found, k, req, o.tally)
 			return &out, nil
 		}

@@ -269,7 +269,11 @@ func (r *batchRun) result(l *batchLine, item *batchItem) (Answer, *failure) {
 			return a, nil
 		}
 	}
-	return Answer{}, r.e.failed(x, err, wireOf(item.body))
+	f := r.e.failed(x, err, wireOf(item.body))
+	if f.hearsay != "" {
+		f.alone()
+	}
+	return Answer{}, f
 }
 
 // item finds a request of the batch: with who waits for it, or where it is

@@ -64,17 +64,18 @@ func newClient(opts Options) *client {
 }
 
 type client struct {
-	opts     Options
-	clock    clock
-	roads    roads
-	actor    actor
-	schemas  schemas
-	learned  learned
-	batches  *batches
-	tokens   tokens
-	budget   *budget // nil: none
-	pool     *pool
-	patience time.Duration // see claimPatience
+	opts      Options
+	clock     clock
+	roads     roads
+	actor     actor
+	schemas   schemas
+	constants constants
+	learned   learned
+	batches   *batches
+	tokens    tokens
+	budget    *budget // nil: none
+	pool      *pool
+	patience  time.Duration // see claimPatience
 
 	mu        sync.Mutex
 	endpoints map[[sha256.Size]byte]*endpoint // by what tells providers apart, see endpointFor
@@ -179,7 +180,7 @@ type flight struct {
 // askAs answers a request in one form from the store or from the endpoint. Of
 // equal calls at a time one is made, and the others wait for it.
 func (c *client) askAs(ctx context.Context, s *shaped, tally *Tally) (got, error) {
-	k, req, w := s.key, s.req, s.wire
+	k, req := s.key, s.req
 	for {
 		c.mu.Lock()
 		f, busy := c.flights[k]
@@ -189,7 +190,7 @@ func (c *client) askAs(ctx context.Context, s *shaped, tally *Tally) (got, error
 		}
 		c.mu.Unlock()
 		if !busy {
-			return c.lead(ctx, f, k, req, w, tally)
+			return c.lead(ctx, f, s, tally)
 		}
 		select {
 		case <-f.done:
@@ -211,16 +212,16 @@ func follow(f *flight, k [sha256.Size]byte, tally *Tally) (got, error) {
 	return got{answer: f.answer, key: k, cached: true}, nil
 }
 
-func (c *client) lead(ctx context.Context, f *flight, k [sha256.Size]byte, req Request, w wire, tally *Tally) (got, error) {
+func (c *client) lead(ctx context.Context, f *flight, s *shaped, tally *Tally) (got, error) {
 	f.err = errors.New("the call was broken off") // if what follows does not return
 	defer func() {
 		c.mu.Lock()
-		delete(c.flights, k)
+		delete(c.flights, s.key)
 		c.mu.Unlock()
 		close(f.done)
 	}()
-	f.refresh = req.Refresh
-	out, err := c.obtain(ctx, k, req, w, tally)
+	f.refresh = s.req.Refresh
+	out, err := c.obtain(ctx, s, tally)
 	f.answer, f.err = out.answer, err
 	f.own = err != nil && ctx.Err() != nil
 	return out, err

@@ -238,11 +238,11 @@ func (e *endpoint) proxyFailure(err error) *failure {
 		f.err.Code, f.err.Fatal = CodeUnauthorized, true
 		f.err.Summary = "the proxy on the way to " + e.name + " lets nothing through: " + advice
 	case errors.As(err, &answer):
-		f.retry, f.fault, f.noContact = true, faultEndpoint, true
+		f.retry, f.fault, f.noContact = true, faultLink, true
 		f.err.Code, f.err.Transient = CodeUnavailable, true
 		f.err.Summary = "the proxy on the way to " + e.name + " does not reach it"
 	case errors.As(err, &op) && op.Op == "proxyconnect":
-		f.retry, f.fault, f.noContact = true, faultEndpoint, true
+		f.retry, f.fault, f.noContact = true, faultLink, true
 		f.err.Code, f.err.Transient = CodeUnavailable, true
 		f.err.Summary = "the proxy on the way to " + e.name + " does not answer"
 	default:

@@ -27,6 +27,9 @@ type failure struct {
 	fault     fault         // whose doing it is
 	shuts     shuts         // what is not to be asked any more
 	advice    string        // in place of that about base_url, where there is no contact
+	// hearsay are the messages of a request which the endpoint turned down in
+	// words that may be theirs. So nothing is shut that others do not confirm.
+	hearsay string
 }
 
 // shuts says to what a failure puts an end: every other request there would
@@ -39,9 +42,15 @@ const (
 	shutsEndpoint
 )
 
+// alone has the failure be about its own call. It may be otherwise with the next
+// one, or the next time.
+func (f *failure) alone() {
+	f.shuts, f.err.Fatal, f.err.Transient = shutsNothing, false, true
+}
+
 // outcome is what the failure means for other calls.
 func (f *failure) outcome() outcome {
-	o := outcome{kind: declined, fault: f.fault, shuts: f.shuts, after: f.after}
+	o := outcome{kind: declined, fault: f.fault, shuts: f.shuts, after: f.after, hearsay: f.hearsay}
 	switch {
 	case f.busy:
 		o.kind = refused
@@ -117,7 +126,7 @@ func (e *endpoint) noAnswer(err error) *failure {
 		f.noContact = noContact(err)
 		f.lost = !f.noContact
 		if f.noContact {
-			f.fault = faultEndpoint
+			f.fault = faultLink
 		}
 	}
 	return f

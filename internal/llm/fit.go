@@ -238,11 +238,11 @@ func (f *fit) fitting(text string) (json.RawMessage, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, errors.New("it is empty")
 	}
-	raw, err := parseJSON(text)
+	raw, value, err := parseJSON(text)
 	if err != nil {
 		return nil, err
 	}
-	return raw, validate(f.schema, raw)
+	return raw, validate(f.schema, value)
 }
 
 func (f *fit) checkCalls(a Answer, reply *Reply) *misfit {
@@ -278,14 +278,14 @@ func (f *fit) checkCall(c AnswerCall) (json.RawMessage, error) {
 	if strings.TrimSpace(text) == "" {
 		text = "{}" // how many models call a tool without parameters
 	}
-	args, err := parseJSON(text)
+	args, value, err := parseJSON(text)
 	if err != nil {
 		return nil, fmt.Errorf("the arguments of %s are wrong: %w", c.Name, err)
 	}
 	if args[0] != '{' {
 		return nil, fmt.Errorf("the arguments of %s are not a JSON object", c.Name)
 	}
-	if err := validate(schema, args); err != nil {
+	if err := validate(schema, value); err != nil {
 		return nil, fmt.Errorf("the arguments of %s are wrong: %w", c.Name, err)
 	}
 	return args, nil
@@ -299,17 +299,13 @@ func (f *fit) toolNames() string {
 	return strings.Join(names, ", ")
 }
 
-// validate reports what is wrong with raw, one line a problem; a nil schema
+// validate reports what is wrong with a value, one line a problem; a nil schema
 // takes everything.
-func validate(schema *jsonschema.Schema, raw json.RawMessage) error {
+func validate(schema *jsonschema.Schema, value any) error {
 	if schema == nil {
 		return nil
 	}
-	v, err := jsonschema.UnmarshalJSON(strings.NewReader(string(raw)))
-	if err != nil {
-		return err
-	}
-	return problems(schema.Validate(v))
+	return problems(schema.Validate(value))
 }
 
 // again is what is added to the conversation to have a bad answer replaced:

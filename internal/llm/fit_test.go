@@ -186,7 +186,7 @@ func FuzzContent(f *testing.F) {
 				if err := json.Unmarshal(reply.ToolCalls[0].Arguments, &m); err != nil {
 					t.Errorf("%q fits as %q: %v", args, reply.ToolCalls[0].Arguments, err)
 				}
-			} else if _, err := compact(wireMessages(bad.again(a, 0))); err != nil {
+			} else if _, err := compact(slowMessages(bad.again(a, 0))); err != nil {
 				t.Errorf("cannot be asked again: %v", err)
 			}
 		}

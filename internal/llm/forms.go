@@ -3,6 +3,7 @@ package llm
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -80,36 +81,56 @@ type shaped struct {
 	form form
 	at   int  // in the order of forms
 	last bool // there is no other form to move on to
-	req  Request
+	req  *Request
 	wire wire
 	key  [sha256.Size]byte
-	// found is what the store had when it was asked; its absence may have
+	// found is what the store had when it was looked at; its absence may have
 	// passed.
-	found found
+	found  found
+	looked bool
 }
 
 // shapes puts a request into its forms, each when it is first wanted.
 type shapes struct {
-	req   Request
-	forms []form
-	done  []*shaped
+	req       *Request
+	constants *constants
+	forms     []form
+	done      []*shaped
 }
 
-func newShapes(req Request) *shapes {
-	forms := formsOf(req)
-	return &shapes{req: req, forms: forms, done: make([]*shaped, len(forms))}
+func (c *client) newShapes(req *Request) *shapes {
+	forms := formsOf(*req)
+	return &shapes{req: req, constants: &c.constants, forms: forms, done: make([]*shaped, len(forms))}
 }
 
 func (s *shapes) get(i int) (*shaped, error) {
 	if s.done[i] != nil {
 		return s.done[i], nil
 	}
-	w, parts, err := shapeAs(s.req, s.forms[i])
+	in := s.forms[i]
+	w, parts, err := (&shaper{constants: s.constants, said: s.said(in)}).shape(s.req, in)
 	if err != nil {
 		return nil, err
 	}
-	s.done[i] = &shaped{form: s.forms[i], at: i, last: i == len(s.forms)-1, req: s.req, wire: w, key: parts.Digest()}
+	s.done[i] = &shaped{form: in, at: i, last: i == len(s.forms)-1, req: s.req, wire: w, key: parts.Digest()}
 	return s.done[i], nil
+}
+
+// said is the messages of a request in a form that says the same: the schema
+// and the tools stand in the prompt, or do not.
+func (s *shapes) said(in form) json.RawMessage {
+	for _, d := range s.done {
+		if d != nil && d.form.tools == in.tools && (in.inPrompt() || d.form.schemaInPrompt() == in.schemaInPrompt()) {
+			return d.wire.get("messages")
+		}
+	}
+	return nil
+}
+
+// schemaInPrompt says whether the schema stands in the prompt of a form without
+// tools in words.
+func (f form) schemaInPrompt() bool {
+	return f.structured != "" && f.structured != spec.StructuredSchema
 }
 
 // learned is what was met at endpoints, by model. Nothing in it shows in a key.
@@ -267,7 +288,7 @@ func otherLimit(name string) string {
 // call answers one request from the store or from the endpoint, in one of its
 // forms from the given one on.
 func (c *client) call(ctx context.Context, req Request, from int, tally *Tally) (got, error) {
-	forms := newShapes(req)
+	forms := c.newShapes(&req)
 	s, err := c.storedForm(forms, from)
 	if err != nil {
 		return got{}, &Error{Code: CodeRejected, Summary: "the request cannot be sent", Detail: clip(plain(err.Error()), maxDetail)}
@@ -327,7 +348,8 @@ func (c *client) storedForm(forms *shapes, from int) (*shaped, error) {
 		if len(forms.forms) == 1 {
 			return s, nil
 		}
-		s.found = c.stored(s.key)
+		// The first look-up has taken in what other processes have put.
+		s.found, s.looked = c.stored(s.key, i > from), true
 		if s.found.ok && (!s.req.Refresh || c.wasAsked(s.key)) {
 			return s, nil
 		}

@@ -376,9 +376,19 @@ func TestRefusedArguments(t *testing.T) {
 	for _, tt := range tests {
 		r := newRig(t, llmtest.Options{Faults: []llmtest.Fault{{Status: 400, Body: tt.body}}})
 		tt.set(r.model)
-		e := r.mustFail(r.request("x"))
-		if e.Code != CodeRejected || !e.Fatal || !strings.Contains(e.Summary, "does not take "+tt.name) || !strings.Contains(e.Summary, tt.advice) || r.server.Calls() != 1 {
-			t.Errorf("%s: %d requests, %+v", tt.name, r.server.Calls(), e)
+		named := strings.Contains(tt.body, `"param":"`+tt.name)
+		for i, text := range []string{"x", "y"} {
+			e := r.mustFail(r.request(text))
+			if e.Code != CodeRejected || !strings.Contains(e.Summary, "does not take "+tt.name) || !strings.Contains(e.Summary, tt.advice) {
+				t.Errorf("%s: %+v", tt.name, e)
+			}
+			// Words alone are believed when two requests met with them.
+			if want := named || i == 1; e.Fatal != want {
+				t.Errorf("%s, request %d: fatal %v, want %v", tt.name, i, e.Fatal, want)
+			}
+			if want := map[bool]int{true: 1, false: i + 1}[named]; r.server.Calls() != want {
+				t.Errorf("%s: %d requests, want %d", tt.name, r.server.Calls(), want)
+			}
 		}
 	}
 }

@@ -14,56 +14,72 @@ import (
 // so a number like 1e999999999 would eat all memory.
 const maxExponent = 400
 
-// parseJSON reads exactly one JSON value and gives it without white space. A
-// key that stands twice in an object is refused: readers differ in which of
-// the two counts, and a verdict must not depend on the reader.
-func parseJSON(text string) (json.RawMessage, error) {
-	var b bytes.Buffer
-	if err := json.Compact(&b, []byte(text)); err != nil {
-		return nil, errors.New("it is not one JSON value: " + err.Error())
+// parseJSON reads exactly one JSON value and gives it without white space, and
+// as the validator takes it. A key that stands twice in an object is refused:
+// readers differ in which of the two counts, and a verdict must not depend on
+// the reader.
+func parseJSON(text string) (json.RawMessage, any, error) {
+	b := bytes.NewBuffer(make([]byte, 0, len(text)))
+	if err := json.Compact(b, []byte(text)); err != nil {
+		return nil, nil, errors.New("it is not one JSON value: " + err.Error())
 	}
 	dec := json.NewDecoder(bytes.NewReader(b.Bytes()))
 	dec.UseNumber()
-	if err := checkValue(dec); err != nil {
-		return nil, err
+	value, err := readValue(dec)
+	if err != nil {
+		return nil, nil, err
 	}
-	return b.Bytes(), nil
+	return b.Bytes(), value, nil
 }
 
-func checkValue(dec *json.Decoder) error {
+// readValue reads a value whose syntax is right.
+func readValue(dec *json.Decoder) (any, error) {
 	tok, err := dec.Token()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	switch tok := tok.(type) {
 	case json.Number:
-		return checkNumber(string(tok))
+		return tok, checkNumber(string(tok))
 	case json.Delim:
-		return checkNested(dec, tok)
+		if tok == '{' {
+			return readObject(dec)
+		}
+		return readList(dec)
 	}
-	return nil
+	return tok, nil
 }
 
-func checkNested(dec *json.Decoder, open json.Delim) error {
-	seen := map[string]bool{}
+func readObject(dec *json.Decoder) (any, error) {
+	object := map[string]any{}
 	for dec.More() {
-		if open == '{' {
-			tok, err := dec.Token()
-			if err != nil {
-				return err
-			}
-			name, _ := tok.(string)
-			if seen[name] {
-				return fmt.Errorf("the key %.100q stands twice in one object", name)
-			}
-			seen[name] = true
+		tok, err := dec.Token()
+		if err != nil {
+			return nil, err
 		}
-		if err := checkValue(dec); err != nil {
-			return err
+		name, _ := tok.(string)
+		if _, twice := object[name]; twice {
+			return nil, fmt.Errorf("the key %.100q stands twice in one object", name)
+		}
+		if object[name], err = readValue(dec); err != nil {
+			return nil, err
 		}
 	}
 	_, err := dec.Token() // the closing delimiter
-	return err
+	return object, err
+}
+
+func readList(dec *json.Decoder) (any, error) {
+	list := []any{}
+	for dec.More() {
+		value, err := readValue(dec)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, value)
+	}
+	_, err := dec.Token() // the closing delimiter
+	return list, err
 }
 
 func checkNumber(s string) error {

@@ -12,7 +12,8 @@ import (
 type noise struct {
 	share float64 // of requests that are refused anyway
 
-	load   float64 // a second, before a row of cuts
+	load   float64 // the pace before a row of cuts; 0: there is none
+	room   float64 // the limit, likewise
 	since  time.Duration
 	before knobs    // likewise
 	seen   []sample // between the cuts
@@ -20,7 +21,7 @@ type noise struct {
 
 const (
 	noiseMost = 0.4 // a larger share of refusals always means something
-	noiseCuts = 4   // at least, in a row
+	noiseCuts = 6   // at least, in a row
 	noiseTime = 10 * time.Second
 )
 
@@ -34,19 +35,23 @@ func (n *noise) exceeded(s sample) bool {
 }
 
 // begin notes the first cut of a row.
-func (n *noise) begin(now time.Duration, load float64, k knobs) {
-	n.load, n.since, n.before, n.seen = load, now, k, n.seen[:0]
+func (n *noise) begin(now time.Duration, after, before knobs) {
+	n.load, n.room, n.since, n.before, n.seen = after.pace.value, after.limit.value, now, before, n.seen[:0]
 }
 
 // cut notes a cut that is about to be made; it says whether those before it
-// were made in vain.
-func (n *noise) cut(now time.Duration, s sample, k knobs) bool {
-	if load := k.pace.value; n.load == 0 || load > 0.95*n.load || now-n.since > noiseTime {
-		n.begin(now, load, k)
+// were made in vain. byLimit says that it is the limit that is too high, if either.
+func (n *noise) cut(now time.Duration, s sample, k knobs, byLimit bool) bool {
+	up := k.pace.value > 0.95*n.load
+	if byLimit {
+		up = k.limit.value > n.room
+	}
+	if n.load == 0 || up || now-n.since > noiseTime {
+		n.begin(now, k, k)
 		return false
 	}
 	n.seen = append(n.seen, s)
-	if k.pace.value > 0.6*n.load || len(n.seen) < noiseCuts {
+	if min(k.pace.value/n.load, k.limit.value/n.room) > 0.6 || len(n.seen) < noiseCuts {
 		return false
 	}
 	var first, last sample
@@ -63,7 +68,7 @@ func (n *noise) cut(now time.Duration, s sample, k knobs) bool {
 		return false // too few to tell
 	}
 	if share > noiseMost || last.refused*first.sent < 0.7*first.refused*last.sent {
-		n.begin(now, k.pace.value, k)
+		n.begin(now, k, k)
 		return false
 	}
 	n.share, n.load = share, 0

@@ -17,6 +17,7 @@ type outlet struct {
 	flow  *adaptive
 	held  int    // by SetLimit; 0: not
 	gone  *Error // nothing more is sent, and why
+	said  string // messages of a request that would have shut it
 
 	inFlight                  int
 	answered, refused, failed int64
@@ -32,7 +33,7 @@ type door struct {
 	rates    rates
 	breaker  breaker
 	outage   time.Duration
-	worked   bool    // it has answered before
+	answers  int64   // it has given
 	gone     *Error  // nothing more is sent, and why
 	peers    []*door // of endpoints that serve the same models
 }
@@ -51,7 +52,7 @@ func newDoor(p *spec.Provider) *door {
 // beside is how many answers may be stored beside the requests in flight. After
 // a kill, what is in flight or being stored is asked again; holding the place
 // until an answer is stored keeps that to the declared concurrency. A wide door
-// would stand half open for it, so there a little more may be lost.
+// would stand half open for it, so there up to a quarter more may be lost.
 func (d *door) beside() int {
 	if d.most < leastBeside {
 		return 0
@@ -83,12 +84,14 @@ func (s *outlet) wait(now time.Duration, w *waiter) time.Duration {
 // outcome is what became of a request.
 type outcome struct {
 	kind  outcomeKind
-	fault fault         // whose doing a failure is
-	shuts shuts         // what is not to be asked any more
-	why   *Error        // likewise
-	after time.Duration // the endpoint asks to be left alone for so long
-	usage Usage         // of answered
-	took  time.Duration // likewise
+	fault fault  // whose doing a failure is
+	shuts shuts  // what is not to be asked any more
+	why   *Error // likewise
+	// hearsay, if set, are the messages of a request that why rests on alone.
+	hearsay string
+	after   time.Duration // the endpoint asks to be left alone for so long
+	usage   Usage         // of answered
+	took    time.Duration // likewise
 	// pace and tokens are how many requests and tokens a second the endpoint
 	// says to have room for; 0: it does not say.
 	pace, tokens float64
@@ -108,7 +111,9 @@ const (
 // verdict is what a failure means for the call.
 type verdict struct {
 	excused bool // it costs no retry
+	held    bool // the pool has the call wait until the endpoint is up
 	back    bool // others are to be tried first
+	alone   bool // what shuts the model is not believed
 }
 
 // settle notes what became of a request.
@@ -127,10 +132,12 @@ func (p *pool) settle(got place, w *waiter, o outcome) verdict {
 		s.flow.advised(now, o.pace)
 		s.output += (float64(o.usage.OutputTokens) - s.output) / float64(min(s.answered, 32))
 		d.rates.settle(now, use{o.usage.InputTokens - got.use.in, o.usage.OutputTokens - got.use.out})
-		d.worked = true
+		d.answers++
 	case refused:
 		s.refused++
-		s.flow.refused(got.attempt, now, o.after, others)
+		if o.fault == faultNone {
+			s.flow.refused(got.attempt, now, o.after, others)
+		}
 	case failed, declined:
 		s.failed++
 	case unsent:
@@ -141,53 +148,108 @@ func (p *pool) settle(got place, w *waiter, o outcome) verdict {
 		// more of them says so.
 		d.rates.settle(now, use{-got.use.in, -got.use.out})
 	}
+	alone := false
 	switch {
 	case o.shuts == shutsEndpoint:
 		p.shutDoor(s.e, o.why)
+	case o.shuts == shutsModel && !s.believes(o):
+		alone = true
 	case o.shuts == shutsModel && s.gone == nil:
 		s.gone = o.why
 		p.afterShut(s.e, o.why)
 	}
-	return p.settleBreaker(got, w, o, now)
+	v := p.settleBreaker(got, w, o, now)
+	v.alone = alone
+	if o.kind == refused && o.fault != faultNone && v.excused { // else it is the call's own doing
+		s.flow.refused(got.attempt, now, o.after, others)
+	}
+	return v
 }
 
+// believes says whether a failure shuts the model. What the endpoint says of an
+// argument that all requests have is not the model's doing if it has answered
+// one, nor if only one request is known that it was said to: it may be that
+// request's text that speaks.
+func (s *outlet) believes(o outcome) bool {
+	if o.hearsay == "" || s.gone != nil {
+		return true
+	}
+	before := s.said
+	s.said = o.hearsay
+	return s.answered == 0 && before != "" && before != o.hearsay
+}
+
+// settleBreaker says whose doing a failure is; the law is that of breaker.
 func (p *pool) settleBreaker(got place, w *waiter, o outcome, now time.Duration) verdict {
 	e, d := got.outlet.e, got.outlet.e.door
+	b := &d.breaker
 	switch {
-	case o.kind == refused && o.fault != faultNone && d.inFlight > 1 && !got.probe:
-		return verdict{excused: true} // it may be at work for others
 	case o.kind == dropped, o.kind == unsent:
 		if got.probe {
-			d.breaker.probing = false
+			b.probing = false
 		}
 		return verdict{}
 	case o.fault == faultNone:
 		p.isUp(e)
 		return verdict{}
-	case !d.worked && len(d.peers) == 0:
-		return verdict{} // it is more likely wrong than down
 	}
-	d.breaker.failed(now, w, o.fault, got.probe, o.after)
-	if !d.breaker.open {
+	c := w.conductAt(d, got.answers)
+	own := c.failed(d.answers, o.kind == refused)
+	busy := o.kind == refused && c.busy <= busySpared
+	switch {
+	case busy && (own || d.inFlight > 1) && !(got.probe && b.open):
+		return verdict{excused: true, back: b.open} // it may be at work for others
+	case d.answers == 0 && len(d.peers) == 0:
+		return verdict{} // it is more likely wrong than down
+	case own && !b.open:
+		return verdict{}
+	case c.suspect && !own && o.fault != faultLink && b.doubtful() && now >= b.since+d.outage/doubt:
+		p.lift(e)
 		return verdict{}
 	}
-	if got.probe && !d.breaker.told { // and not for a moment only
-		d.breaker.told = true
+	b.failed(now, w, c.suspect, o.fault, got.probe, o.after)
+	sure := o.fault >= faultEndpoint
+	if !b.open {
+		return verdict{excused: sure && d.answers > 0, back: true}
+	}
+	p.await(got, now)
+	if d.answers == 0 && !slices.ContainsFunc(d.peers, func(o *door) bool { return o.answers > 0 }) {
+		return verdict{}
+	}
+	// A request that makes the endpoint fail must not be tried for ever.
+	return verdict{excused: !got.probe || sure && (busy || !own), held: true, back: true}
+}
+
+// await has the calls of an endpoint that is down wait for it, or gives it up.
+func (p *pool) await(got place, now time.Duration) {
+	e, d := got.outlet.e, got.outlet.e.door
+	b := &d.breaker
+	if b.probes >= tellProbes && !b.told { // and not for a moment only
+		b.told = true
 		p.tell(fmt.Sprintf("%s does not answer any more; the build waits for it, up to %s", e.name, d.outage), "")
 	}
-	if end := d.breaker.since + d.outage; now >= end {
+	end := b.since + d.outage
+	if now >= end {
 		p.shutDoor(e, &Error{
 			Code: CodeUnavailable, Transient: true, Fatal: true,
 			Summary: fmt.Sprintf("%s has not answered for %s: when it does, the same command goes on from here", e.name, d.outage),
 		})
-	} else {
-		d.breaker.at = min(d.breaker.at, end)
+		return
 	}
-	if !d.worked && !slices.ContainsFunc(d.peers, func(o *door) bool { return o.worked }) {
-		return verdict{}
+	if b.doubtful() && now < b.since+d.outage/doubt {
+		end = b.since + d.outage/doubt
 	}
-	// A request that makes the endpoint fail must not be tried for ever.
-	return verdict{excused: !got.probe || o.fault == faultEndpoint, back: o.fault == faultSuspect}
+	b.at = min(b.at, end)
+}
+
+// lift has the calls that are left go on as if the endpoint were up: they are
+// what it fails at.
+func (p *pool) lift(e *endpoint) {
+	b := &e.door.breaker
+	if b.told {
+		p.tell(e.name+" fails only at calls that failed before; they are given up after their retries", "")
+	}
+	b.open, b.probing, b.told = false, false, false
 }
 
 // isUp notes that an endpoint does its work.

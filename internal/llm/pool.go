@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"cmp"
 	"container/list"
 	"context"
 	"math"
@@ -47,8 +48,9 @@ type queue struct {
 type waiter struct {
 	step    string
 	depth   int
-	in      int           // tokens of the request, about
-	tried   []*outlet     // have failed the call, one after the other
+	in      int       // tokens of the request, about
+	tried   []*outlet // have failed the call, one after the other
+	conduct map[*door]*conduct
 	queued  bool          // it waits
 	spot    *list.Element // in the turns, if it waits there
 	granted chan place
@@ -58,7 +60,8 @@ type waiter struct {
 type place struct {
 	outlet  *outlet
 	attempt attempt
-	probe   bool // of an endpoint that is down
+	probe   bool  // of an endpoint that is down
+	answers int64 // the endpoint has given so far
 	use     use
 	err     *Error
 }
@@ -227,6 +230,10 @@ func (p *pool) dispatch() {
 			switch {
 			case where == nil:
 				next = min(next, at)
+			case q != nil && where.e == s.e && s.e.door.breaker.open: // which may have one more
+				if cmp.Or(who.askOrder(w, s.e.door), cmp.Compare(other.served, q.served)) < 0 {
+					q, w, s = other, who, where
+				}
 			case q == nil, who.depth > w.depth, who.depth == w.depth && other.served < q.served:
 				q, w, s = other, who, where
 			}
@@ -244,7 +251,11 @@ func (p *pool) grant(q *queue, w *waiter, s *outlet, now time.Duration) {
 	p.turn++
 	q.served = p.turn
 	q.pay(s)
-	got := place{outlet: s, use: use{w.in, int(s.output)}, probe: s.e.door.breaker.open}
+	got := place{outlet: s, use: use{w.in, int(s.output)}, probe: s.e.door.breaker.open, answers: s.e.door.answers}
+	if got.probe {
+		s.e.door.breaker.probes++
+		w.conductAt(s.e.door, got.answers).probes++
+	}
 	got.attempt = s.flow.send(now, s.inFlight)
 	s.e.door.rates.take(now, got.use)
 	s.e.door.breaker.probing = got.probe
@@ -294,7 +305,13 @@ func (q *queue) add(w *waiter, head bool) {
 func (q *queue) remove(w *waiter) { q.takeOut(w, q.turns.remove) }
 
 // serve is remove for a call that gets its place.
-func (q *queue) serve(w *waiter) { q.takeOut(w, q.turns.serve) }
+func (q *queue) serve(w *waiter) {
+	if w != q.turns.head() {
+		q.remove(w) // out of turn
+		return
+	}
+	q.takeOut(w, q.turns.serve)
+}
 
 func (q *queue) takeOut(w *waiter, line func(*waiter)) {
 	w.queued = false
@@ -337,6 +354,10 @@ func (q *queue) ready(now time.Duration) (*waiter, *outlet, time.Duration) {
 	}
 	if w := q.turns.head(); w != nil {
 		s, at := q.choose(now, w)
+		if s != nil && s.e.door.breaker.open {
+			w = q.probe(s.e.door)
+			s, at = q.choose(now, w)
+		}
 		if s != nil {
 			return w, s, 0
 		}

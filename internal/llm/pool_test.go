@@ -123,7 +123,7 @@ func goneFor(from, to int, what llmtest.Fault) llmtest.Options {
 func TestBreaker(t *testing.T) {
 	for name, what := range map[string]llmtest.Fault{"502": {Status: 502}, "503": {Status: 503}, "reset": {Reset: true}, "500": {Status: 500}} {
 		t.Run(name, func(t *testing.T) {
-			const gone = 60
+			const gone = 40 // so many probes are over well before the outage is
 			r := newRig(t, goneFor(41, 40+gone, what))
 			r.model.Provider.Limits.Concurrency = 16
 			r.model.Provider.Retries = 5

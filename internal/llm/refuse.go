@@ -22,9 +22,23 @@ const (
 
 // refusal finds out whether an endpoint turned a request down for a part of it
 // that not all endpoints know; nil if it did not. It goes by the endpoint's
-// words, since servers agree in no code for it.
+// words, since servers agree in no code for it. Words that it only repeats from
+// the request are not its own: a row must not be able to turn a form down.
 func (e *endpoint) refusal(status int, body []byte, w wire) *failure {
 	text, code, _ := errorWords(body)
+	text = text[:min(len(text), maxComplaint)]
+	f := e.refusalSays(status, body, w, text, text, code)
+	if f != nil && status != http.StatusProxyAuthRequired {
+		return e.refusalSays(status, body, w, text, withoutEcho(text, w), code)
+	}
+	return f
+}
+
+// maxComplaint is how many bytes of what an endpoint says are looked at.
+const maxComplaint = 4096
+
+// refusalSays is refusal by the words that are the endpoint's own.
+func (e *endpoint) refusalSays(status int, body []byte, w wire, text, own, code string) *failure {
 	switch status {
 	case http.StatusProxyAuthRequired:
 		return e.proxyFailure(&proxyError{status})
@@ -35,7 +49,10 @@ func (e *endpoint) refusal(status int, body []byte, w wire) *failure {
 	if flagged(text, code) || tooLong(status, text, code) {
 		return nil
 	}
-	c := complaint{strings.ToLower(text), strings.ToLower(errorParam(body)), status == http.StatusNotFound || status >= 500}
+	c := complaint{strings.ToLower(own), strings.ToLower(errorParam(body)), status == http.StatusNotFound || status >= 500, w}
+	if c.aboutContent() {
+		return nil
+	}
 	says := fmt.Sprintf(" (HTTP %d)", status)
 	err := Error{Code: CodeRejected, Detail: e.redact.text(text)}
 	refuse := func(r refusal, what, advice string) *failure {
@@ -73,7 +90,11 @@ func (e *endpoint) refusal(status int, body []byte, w wire) *failure {
 		}
 		err.Fatal = true
 		err.Summary = fmt.Sprintf("%s does not take %s with model %s%s: leave it out %s", e.name, f.name, modelOf(w), says, where)
-		return &failure{err: err, shuts: shutsModel}
+		refused := &failure{err: err, shuts: shutsModel}
+		if c.param != f.name {
+			refused.hearsay = string(w.get("messages"))
+		}
+		return refused
 	}
 	return nil
 }
@@ -103,6 +124,21 @@ type complaint struct {
 	// other: by its status it is about the model's name, or about the server
 	// itself. Only words that can mean nothing else count then.
 	other bool
+	sent  wire
+}
+
+// aboutContent: it names the messages as what is wrong, beside its text.
+func (c complaint) aboutContent() bool {
+	field := c.field()
+	return (field == "messages" || field == "prompt" || field == "input") && !strings.HasSuffix(c.param, "role")
+}
+
+// field is the field of the request that it names beside its text.
+func (c complaint) field() string {
+	if i := strings.IndexAny(c.param, "[."); i >= 0 {
+		return c.param[:i]
+	}
+	return c.param
 }
 
 // unsupported: the endpoint does not know, or not allow, something.
@@ -111,9 +147,16 @@ func (c complaint) unsupported() bool {
 		"not allowed", "unexpected", "extra_forbidden", "extra inputs", "not implemented")
 }
 
-// about: the endpoint does not take the field.
+// about: the endpoint does not take the field. What it names beside its text
+// goes before the text.
 func (c complaint) about(field string) bool {
-	return !c.other && c.unsupported() && (c.param == field || c.names(field))
+	if c.other || !c.unsupported() {
+		return false
+	}
+	if named := c.field(); named != field && c.sent.has(named) {
+		return false
+	}
+	return c.param == field || c.names(field)
 }
 
 // names: the field's name stands in the text as the name of a field does: in

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+
+	"github.com/autosafe/autosafe/spec"
 )
 
 // Replay is a recorded log of calls, a record a line, that calls are answered
@@ -24,8 +26,17 @@ type Replay struct {
 	// Offline is how many records of the offline model were passed over: it
 	// answers anew, and what it was told of the case is not recorded.
 	Offline int
+	models  map[logModel]int // how many calls of each it answers
 	used    atomic.Int64
 }
+
+// logModel is a model as keys know it: by the identity of its endpoint and the
+// endpoint's name for it.
+type logModel struct{ identity, id string }
+
+// modelOfRecord is whose answer a record is. Records of earlier releases say no
+// identity; for those it is empty.
+func modelOfRecord(r Record) logModel { return logModel{r.Identity, r.Model()} }
 
 // logPlace is where a record stands in its file.
 type logPlace struct {
@@ -64,7 +75,7 @@ func OpenReplay(path string) (*Replay, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Replay{file: f}
+	r := &Replay{file: f, models: map[logModel]int{}}
 	bad := &LogError{Path: path}
 	if err = r.read(bad); err == nil && len(bad.Problems) > 0 {
 		err = bad
@@ -143,6 +154,7 @@ func (r *Replay) readRecord(line []byte, at logPlace, bad *LogError, torn bool) 
 	key, _ := hex.DecodeString(rec.Key) // CheckKey has compared it
 	copy(at.key[:], key)
 	r.places = append(r.places, at)
+	r.models[modelOfRecord(rec)]++
 }
 
 // arrange orders the records, and refuses two answers to one call.
@@ -159,6 +171,7 @@ func (r *Replay) arrange(bad *LogError) {
 		if xerr != nil || yerr != nil || !sameAnswer(x.Answer, y.Answer) {
 			bad.add(later.line, fmt.Sprintf("line %d has another answer to the same call: keep one of them", earlier.line))
 		}
+		r.models[modelOfRecord(y)]--
 		return true
 	})
 }
@@ -207,6 +220,12 @@ func (r *Replay) find(k [sha256.Size]byte) (Record, bool, error) {
 
 // Calls is how many calls the log answers.
 func (r *Replay) Calls() int { return len(r.places) }
+
+// CallsOf is how many calls of a model the log answers, at most: it holds the
+// answers to so many, whatever was asked.
+func (r *Replay) CallsOf(m *spec.Model) int {
+	return r.models[logModel{m.Provider.Identity(), m.ID}] + r.models[logModel{"", m.ID}]
+}
 
 // Used is how many answers were taken from the log so far.
 func (r *Replay) Used() int { return int(r.used.Load()) }

@@ -181,8 +181,7 @@ func estimate(bytes int) int { return (bytes + 3) / 4 }
 
 // words is a JSON string's text, or any other value as it stands.
 func words(raw json.RawMessage) string {
-	var s string
-	if json.Unmarshal(raw, &s) == nil {
+	if s, ok := textOf(raw); ok {
 		return s
 	}
 	if raw = bytes.TrimSpace(raw); len(raw) == 0 || slices.Equal(raw, []byte("null")) {

@@ -41,38 +41,49 @@ func (w wire) body() []byte {
 		} else {
 			b.WriteByte(',')
 		}
-		fmt.Fprintf(&b, "%q:", f.name)
+		b.Write(appendText(b.AvailableBuffer(), f.name))
+		b.WriteByte(':')
 		b.Write(f.value)
 	}
 	b.WriteByte('}')
 	return b.Bytes()
 }
 
-func (w wire) has(name string) bool {
-	return slices.ContainsFunc(w, func(f field) bool { return f.name == name })
+func (w wire) has(name string) bool { return w.get(name) != nil }
+
+// get is the value of a field; nil if there is none.
+func (w wire) get(name string) json.RawMessage {
+	for i := range w {
+		if w[i].name == name {
+			return w[i].value
+		}
+	}
+	return nil
 }
 
-// shape is shapeAs in the first form of a request.
-func shape(req Request) (wire, key.List, error) { return shapeAs(req, formsOf(req)[0]) }
+// shape is a request in its first form.
+func shape(req Request) (wire, key.List, error) {
+	return (&shaper{}).shape(&req, formsOf(req)[0])
+}
 
-// shapeAs resolves a request in one of its forms to what will be sent, and to
-// the parts of its key. It is pure. Schemas are sent and keyed in the order
-// they are written in, since models answer in that order; only white space is
-// taken out.
-func shapeAs(req Request, in form) (wire, key.List, error) {
+// shape resolves a request in one of its forms to what will be sent, and to
+// the parts of its key. Schemas are sent and keyed in the order they are
+// written in, since models answer in that order; only white space is taken
+// out.
+func (s *shaper) shape(req *Request, in form) (wire, key.List, error) {
 	m := req.Model
-	s := shaper{}
-	s.add("model", m.ID)
+	s.fields = make(wire, 0, 8)
+	s.addJSON("model", appendText(nil, m.ID))
 	if in.inPrompt() {
-		s.add("messages", wireMessages(s.withTools(req)))
+		s.messages(func() []Message { return s.withTools(*req) })
 	} else {
-		s.add("messages", wireMessages(withSchemaText(req, in.structured)))
+		s.messages(func() []Message { return s.withSchemaText(req, in.structured) })
 		if tools := s.tools(req.Tools); len(tools) > 0 {
 			s.add("tools", tools)
 		}
 	}
 	if format := s.responseFormat(req, in); format != nil {
-		s.add("response_format", format)
+		s.addJSON("response_format", format)
 	}
 	if m.Temperature != nil {
 		s.add("temperature", *m.Temperature)
@@ -111,8 +122,31 @@ func shapeAs(req Request, in form) (wire, key.List, error) {
 
 // shaper collects fields and the first error.
 type shaper struct {
+	// constants has what is the same for request after request; nil: it is
+	// made each time.
+	constants *constants
+	// said is the messages, if they were written for another form.
+	said   json.RawMessage
 	fields wire
 	err    error
+}
+
+func (s *shaper) addJSON(name string, value json.RawMessage) {
+	s.fields = append(s.fields, field{name, value})
+}
+
+// messages adds the messages.
+func (s *shaper) messages(list func() []Message) {
+	if s.said == nil {
+		messages := list()
+		size := 2
+		for i := range messages {
+			const frame = 48
+			size += frame + len(messages[i].Content)
+		}
+		s.said = appendMessages(make([]byte, 0, size+size/16), messages)
+	}
+	s.addJSON("messages", s.said)
 }
 
 func (s *shaper) add(name string, v any) {
@@ -120,7 +154,7 @@ func (s *shaper) add(name string, v any) {
 	if err != nil {
 		s.note(fmt.Errorf("%s: %w", name, err))
 	}
-	s.fields = append(s.fields, field{name, b})
+	s.addJSON(name, b)
 }
 
 // note keeps an error, if it is the first.
@@ -130,8 +164,9 @@ func (s *shaper) note(err error) {
 	}
 }
 
-func (s *shaper) keyParts(req Request) key.List {
-	parts := key.New(callTag)
+func (s *shaper) keyParts(req *Request) key.List {
+	const others = 7
+	parts := append(make(key.List, 0, len(s.fields)+others), key.New(callTag)...)
 	parts.AddString("endpoint", req.Model.Provider.Identity())
 	for _, f := range s.fields {
 		parts.Add(f.name, f.value)
@@ -163,46 +198,6 @@ func maxTokensField(m *spec.Model) string {
 		return "max_completion_tokens"
 	}
 	return "max_tokens"
-}
-
-type wireMessage struct {
-	Role       string         `json:"role"`
-	Content    *string        `json:"content"`
-	ToolCalls  []wireToolCall `json:"tool_calls,omitempty"`
-	ToolCallID string         `json:"tool_call_id,omitempty"`
-	Name       string         `json:"name,omitempty"`
-}
-
-type wireToolCall struct {
-	ID       string       `json:"id"`
-	Type     string       `json:"type"`
-	Function wireFunction `json:"function"`
-}
-
-type wireFunction struct {
-	Name      string `json:"name"`
-	Arguments string `json:"arguments"` // JSON as text
-}
-
-func wireMessages(messages []Message) []wireMessage {
-	out := make([]wireMessage, len(messages))
-	for i, m := range messages {
-		w := wireMessage{Role: m.Role, ToolCallID: m.ToolCallID, Name: m.Name}
-		// null is allowed beside tool calls alone; elsewhere endpoints insist
-		// on a string, were it empty.
-		if m.Content != "" || len(m.ToolCalls) == 0 {
-			w.Content = &messages[i].Content
-		}
-		for _, c := range m.ToolCalls {
-			args := string(c.Arguments)
-			if args == "" {
-				args = "{}"
-			}
-			w.ToolCalls = append(w.ToolCalls, wireToolCall{c.ID, "function", wireFunction{c.Name, args}})
-		}
-		out[i] = w
-	}
-	return out
 }
 
 type wireTool struct {
@@ -242,21 +237,27 @@ type wireJSONSchema struct {
 	Strict bool            `json:"strict"`
 }
 
-func (s *shaper) responseFormat(req Request, in form) *wireFormat {
-	if req.Schema != nil && !json.Valid(req.Schema) {
-		s.note(fmt.Errorf("the reply's schema is not JSON"))
+// responseFormat is the form that the reply is to have, as it is sent; nil if
+// it may be text.
+func (s *shaper) responseFormat(req *Request, in form) json.RawMessage {
+	format := wireFormat{Type: "json_object"}
+	switch {
+	case in.structured == "" || in.structured == spec.StructuredText:
+		return nil
+	case in.structured == spec.StructuredObject:
+	case in.inPrompt():
+		schema := s.wordsFormat(*req)
+		format = wireFormat{"json_schema", &wireJSONSchema{"action", schema, strictable(schema)}}
+	default:
+		return s.constant(formatConstant, req.SchemaName, req.Schema, func() (json.RawMessage, error) {
+			return compact(wireFormat{"json_schema", &wireJSONSchema{schemaName(req.SchemaName), req.Schema, strictable(req.Schema)}})
+		})
 	}
-	schema, name := req.Schema, req.SchemaName
-	if in.inPrompt() && in.structured == spec.StructuredSchema {
-		schema, name = s.wordsFormat(req), "action"
+	b, err := compact(format)
+	if err != nil {
+		s.note(fmt.Errorf("response_format: %w", err))
 	}
-	switch in.structured {
-	case spec.StructuredObject:
-		return &wireFormat{Type: "json_object"}
-	case spec.StructuredSchema:
-		return &wireFormat{"json_schema", &wireJSONSchema{schemaName(name), schema, strictable(schema)}}
-	}
-	return nil
+	return b
 }
 
 // schemaName keeps the letters that endpoints allow in a schema's name.
@@ -280,12 +281,12 @@ const schemaLead = "Reply with one JSON object that fits this JSON Schema, and w
 // withSchemaText adds the schema to the prompt where the endpoint does not
 // take it by itself. It joins a system message that stands first, since many
 // chat templates take only one, and only there.
-func withSchemaText(req Request, in spec.Structured) []Message {
+func (s *shaper) withSchemaText(req *Request, in spec.Structured) []Message {
 	if in == "" || in == spec.StructuredSchema {
 		return req.Messages
 	}
-	schema, err := compact(req.Schema)
-	if err != nil { // reported by responseFormat
+	schema := s.constant(schemaConstant, "", req.Schema, func() (json.RawMessage, error) { return compact(req.Schema) })
+	if schema == nil {
 		return req.Messages
 	}
 	return withSystem(req.Messages, schemaLead+string(schema))

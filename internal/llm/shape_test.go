@@ -337,7 +337,7 @@ func TestSchemaInPrompt(t *testing.T) {
 			t.Errorf("%s: the caller's messages were changed", mode)
 		}
 		req.Messages = req.Messages[1:2]
-		if got := withSchemaText(req, mode); len(got) != 2 || got[0].Role != "system" {
+		if got := (&shaper{}).withSchemaText(&req, mode); len(got) != 2 || got[0].Role != "system" {
 			t.Errorf("%s: without a system message: %+v", mode, got)
 		}
 	}

@@ -50,6 +50,7 @@ type sim struct {
 	answered int
 	refused  int
 	done     time.Duration
+	late     time.Duration // of timers and goroutines, on average
 }
 
 func (s *sim) at(d time.Duration, do func()) {
@@ -59,7 +60,7 @@ func (s *sim) at(d time.Duration, do func()) {
 
 // jitter is how late timers and goroutines are.
 func (s *sim) jitter() time.Duration {
-	return time.Duration(s.rng.ExpFloat64() * float64(200*time.Microsecond))
+	return time.Duration(s.rng.ExpFloat64() * float64(s.late))
 }
 
 func (s *sim) dispatch() {
@@ -81,11 +82,11 @@ func (s *sim) send() {
 	s.open++
 	s.at(s.jitter(), func() {
 		ok, takes, after := s.server.arrive(s.now, s.rng)
-		s.at(takes+s.jitter(), func() {
+		s.at(takes, func() {
 			if ok {
 				s.server.leave(s.now)
 			}
-			s.at(s.jitter(), func() { s.end(t, ok, after) })
+			s.at(s.jitter()+s.jitter(), func() { s.end(t, ok, after) })
 		})
 	})
 }
@@ -125,7 +126,7 @@ func (s *sim) resume(calls int, until time.Duration) {
 }
 
 func newSim(declared int, server simServer, seed uint64) *sim {
-	return &sim{a: newAdaptive(declared), server: server, rng: rand.New(rand.NewPCG(seed, 1))}
+	return &sim{a: newAdaptive(declared), server: server, late: 200 * time.Microsecond, rng: rand.New(rand.NewPCG(seed, 1))}
 }
 
 // latency is how long answers take.

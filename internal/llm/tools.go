@@ -209,13 +209,13 @@ func plainWords(values ...json.RawMessage) string {
 
 // wordsObject finds the one object in a reply that is a call or an end.
 func (f *fit) wordsObject(text string) (map[string]json.RawMessage, error) {
-	raw, err := parseJSON(unfence(text))
+	raw, _, err := parseJSON(unfence(text))
 	if err != nil {
 		found := findObjects(text)
 		if len(found) != 1 {
 			return nil, err
 		}
-		if raw, err = parseJSON(found[0]); err != nil {
+		if raw, _, err = parseJSON(found[0]); err != nil {
 			return nil, err
 		}
 	}
@@ -322,7 +322,7 @@ func isTail(text string) bool {
 // readCalls reads a call, or a list of them, as JSON.
 func readCalls(text string) ([]AnswerCall, error) {
 	unreadable := errors.New("it holds a tool call that cannot be read")
-	raw, err := parseJSON(strings.TrimSpace(text))
+	raw, _, err := parseJSON(strings.TrimSpace(text))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", unreadable, err)
 	}

@@ -70,10 +70,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	reply, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
-	if err == nil && len(reply) > maxReply {
-		err = errTooLarge
-	}
+	reply, err := readReply(resp)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errBroken, err)
 	}
@@ -83,6 +80,21 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(reply))
 	return resp, nil
+}
+
+// readReply reads an answer's body, into memory of the size that the endpoint
+// announced, if that is not much: it may say anything.
+func readReply(resp *http.Response) ([]byte, error) {
+	const likely = 64 << 10
+	var b bytes.Buffer
+	b.Grow(bytes.MinRead + int(min(max(resp.ContentLength, 0), likely)))
+	if _, err := b.ReadFrom(io.LimitReader(resp.Body, maxReply+1)); err != nil {
+		return nil, err
+	}
+	if b.Len() > maxReply {
+		return nil, errTooLarge
+	}
+	return b.Bytes(), nil
 }
 
 func (t *transport) setHeaders(h http.Header) {

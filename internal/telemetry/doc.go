@@ -6,6 +6,5 @@
 // Every start of autosafe pays for the libraries that are linked into it. So
 // figures are written with the library of Prometheus's text format, not with its
 // client, which takes half a millisecond before main and would count again what
-// is counted elsewhere; and spans are sent by an exporter of this package, see
-// otlp.go.
+// is counted elsewhere. Spans are sent by OpenTelemetry's own exporter.
 package telemetry

@@ -1,216 +1,138 @@
 package telemetry
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
-	"io"
-	"math"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/sdk/resource"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// otlpExporter sends spans by OTLP over HTTP, in protobuf. OpenTelemetry's own
-// exporter would add a quarter of a millisecond to every start of autosafe, and
-// 2 MB to the program; of the protocol, little is needed.
-type otlpExporter struct {
-	url     string
-	headers map[string]string
-	client  *http.Client
-}
-
-// defaultEndpoint is where collectors listen, by OpenTelemetry's convention.
-const defaultEndpoint = "http://localhost:4318"
-
-// defaultTimeout is how long a delivery may take, by the same convention.
+// defaultTimeout is how long a request to the collector may take, by
+// OpenTelemetry's convention. The last spans have as long.
 const defaultTimeout = 10 * time.Second
 
-// newOTLPExporter reads where spans go from OpenTelemetry's variables.
-func newOTLPExporter(getenv func(string) string) (*otlpExporter, error) {
-	first := func(name string) string { // that of traces goes before that of all signals
-		if v := getenv("OTEL_EXPORTER_OTLP_TRACES_" + name); v != "" {
-			return v
+// How a collector that has no room (429, 502, 503, 504) is asked again: after
+// this pause, which grows, or as long as its Retry-After says.
+const (
+	firstPause  = 500 * time.Millisecond
+	lastPause   = 5 * time.Second
+	mostRetries = 30 * time.Second // in all; then these spans are lost
+)
+
+// maxAnswer is how many bytes of a collector's answer are read.
+const maxAnswer = 64 << 10
+
+// otlpVariable is a variable of OpenTelemetry: that of traces goes before that
+// of all signals.
+func otlpVariable(getenv func(string) string, name string) string {
+	if v := getenv("OTEL_EXPORTER_OTLP_TRACES_" + name); v != "" {
+		return v
+	}
+	return getenv("OTEL_EXPORTER_OTLP_" + name)
+}
+
+// newOTLPExporter is OpenTelemetry's exporter, which reads its variables, and
+// how long a request of it may take.
+func newOTLPExporter(getenv func(string) string) (sdktrace.SpanExporter, time.Duration, error) {
+	if at := otlpVariable(getenv, "ENDPOINT"); at != "" {
+		if u, err := url.Parse(at); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			return nil, 0, errors.New("the OTLP endpoint must start with http:// or https:// and name a host; see OTEL_EXPORTER_OTLP_ENDPOINT")
 		}
-		return getenv("OTEL_EXPORTER_OTLP_" + name)
 	}
-	e := &otlpExporter{url: getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"), headers: map[string]string{}, client: &http.Client{Timeout: defaultTimeout}}
-	if e.url == "" {
-		base := getenv("OTEL_EXPORTER_OTLP_ENDPOINT")
-		if base == "" {
-			base = defaultEndpoint
-		}
-		e.url = strings.TrimRight(base, "/") + "/v1/traces"
+	options := []otlptracehttp.Option{
+		otlptracehttp.WithRetry(otlptracehttp.RetryConfig{Enabled: true, InitialInterval: firstPause, MaxInterval: lastPause, MaxElapsedTime: mostRetries}),
+		otlptracehttp.WithMaxResponseSize(maxAnswer),
 	}
-	u, err := url.Parse(e.url)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, fmt.Errorf("the OTLP endpoint must start with http:// or https:// and name a host; see OTEL_EXPORTER_OTLP_ENDPOINT")
+	if otlpVariable(getenv, "COMPRESSION") == "" {
+		options = append(options, otlptracehttp.WithCompression(otlptracehttp.GzipCompression))
 	}
-	for _, pair := range strings.Split(first("HEADERS"), ",") {
-		name, value, ok := strings.Cut(strings.TrimSpace(pair), "=")
-		if value, err = url.PathUnescape(strings.TrimSpace(value)); ok && err == nil {
-			e.headers[strings.TrimSpace(name)] = value
-		}
+	if otlpVariable(getenv, "ENDPOINT") == "" {
+		options = append(options, otlptracehttp.WithInsecure()) // its default is https at localhost
 	}
-	if ms, err := strconv.Atoi(first("TIMEOUT")); err == nil && ms > 0 {
-		e.client.Timeout = time.Duration(ms) * time.Millisecond
+	patience := defaultTimeout
+	if ms, err := strconv.Atoi(otlpVariable(getenv, "TIMEOUT")); err == nil && ms > 0 {
+		patience = time.Duration(ms) * time.Millisecond
 	}
-	// A transport of its own, so that nothing of it is left over.
-	if t, ok := http.DefaultTransport.(*http.Transport); ok {
-		e.client.Transport = t.Clone()
-	}
-	return e, nil
+	e, err := otlptracehttp.New(context.Background(), options...)
+	return e, patience, err
+}
+
+// delivery counts the spans that ended and those that were delivered. What lies
+// between was lost: the collector did not take it, or there was more of it than
+// waits to be sent.
+type delivery struct {
+	sdktrace.SpanExporter
+	ended, delivered atomic.Int64
+
+	mu  sync.Mutex
+	why error // the last ones were not taken
 }
 
 // ExportSpans implements sdktrace.SpanExporter.
-func (e *otlpExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.url, bytes.NewReader(encodeSpans(spans)))
-	if err != nil {
-		return fmt.Errorf("sending spans: %w", err)
-	}
-	for name, value := range e.headers {
-		req.Header.Set(name, value)
-	}
-	req.Header.Set("Content-Type", "application/x-protobuf")
-	resp, err := e.client.Do(req)
-	if err != nil {
-		return fmt.Errorf("sending spans: %w", err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20)) // so that the connection can be used again
-	if resp.StatusCode/100 != 2 {
-		return fmt.Errorf("sending spans: the collector answered %s", resp.Status)
-	}
-	return nil
-}
-
-// Shutdown implements sdktrace.SpanExporter.
-func (e *otlpExporter) Shutdown(context.Context) error {
-	e.client.CloseIdleConnections()
-	return nil
-}
-
-// The messages of opentelemetry/proto/collector/trace/v1 and below, with the
-// numbers of their fields.
-
-// encodeSpans is an ExportTraceServiceRequest. All spans are of one resource
-// and one scope here.
-func encodeSpans(spans []sdktrace.ReadOnlySpan) []byte {
-	if len(spans) == 0 {
+func (d *delivery) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	err := d.SpanExporter.ExportSpans(ctx, spans)
+	if err == nil {
+		d.delivered.Add(int64(len(spans)))
 		return nil
 	}
-	var scope, list message
-	scope.text(1, spans[0].InstrumentationScope().Name)
-	list.sub(1, scope)
-	for _, s := range spans {
-		list.sub(2, encodeSpan(s))
+	err = errors.New(shortened(err.Error()))
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.why = err
+	return err
+}
+
+// lost says how many spans were lost, and why; nil if none was.
+func (d *delivery) lost() error {
+	ended := d.ended.Load()
+	lost := ended - d.delivered.Load()
+	if lost == 0 {
+		return nil
 	}
-	var all, out message
-	all.sub(1, encodeResource(spans[0].Resource()))
-	all.sub(2, list)
-	out.sub(1, all)
-	return out
-}
-
-func encodeResource(r *resource.Resource) message {
-	var m message
-	for _, a := range r.Attributes() {
-		m.sub(1, encodeAttribute(a))
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	why := "more came than could be sent, or the collector took too long"
+	if d.why != nil {
+		why = d.why.Error()
 	}
-	return m
+	return fmt.Errorf("%d of %d spans were not delivered: %s", lost, ended, why)
 }
 
-func encodeSpan(s sdktrace.ReadOnlySpan) message {
-	var m message
-	id, span := s.SpanContext().TraceID(), s.SpanContext().SpanID()
-	m.bytes(1, id[:])
-	m.bytes(2, span[:])
-	if s.Parent().SpanID().IsValid() {
-		parent := s.Parent().SpanID()
-		m.bytes(4, parent[:])
+// maxReason is how long a reason is that is told, in runes.
+const maxReason = 300
+
+// shortened makes a line of what may be a page of a proxy.
+func shortened(text string) string {
+	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r <= ' ' || !strconv.IsPrint(r) }), " ")
+	if runes := []rune(text); len(runes) > maxReason {
+		text = string(runes[:maxReason-1]) + "…"
 	}
-	m.text(5, s.Name())
-	m.number(6, uint64(s.SpanKind()))
-	m.fixed(7, uint64(s.StartTime().UnixNano()))
-	m.fixed(8, uint64(s.EndTime().UnixNano()))
-	for _, a := range s.Attributes() {
-		m.sub(9, encodeAttribute(a))
+	return text
+}
+
+// counter counts spans as they end.
+type counter struct{ *delivery }
+
+// OnStart implements sdktrace.SpanProcessor.
+func (counter) OnStart(context.Context, sdktrace.ReadWriteSpan) {}
+
+// OnEnd implements sdktrace.SpanProcessor.
+func (c counter) OnEnd(s sdktrace.ReadOnlySpan) {
+	if s.SpanContext().IsSampled() {
+		c.ended.Add(1)
 	}
-	var status message
-	if s.Status().Description != "" {
-		status.text(2, s.Status().Description)
-	}
-	switch s.Status().Code {
-	case codes.Ok:
-		status.number(3, 1)
-	case codes.Error:
-		status.number(3, 2)
-	}
-	m.sub(15, status)
-	return m
 }
 
-func encodeAttribute(a attribute.KeyValue) message {
-	var m message
-	m.text(1, string(a.Key))
-	m.sub(2, encodeValue(a.Value))
-	return m
-}
+// Shutdown implements sdktrace.SpanProcessor.
+func (counter) Shutdown(context.Context) error { return nil }
 
-// encodeValue is an AnyValue.
-func encodeValue(v attribute.Value) message {
-	var m message
-	switch v.Type() {
-	case attribute.BOOL:
-		n := uint64(0)
-		if v.AsBool() {
-			n = 1
-		}
-		m.number(2, n)
-	case attribute.INT64:
-		m.number(3, uint64(v.AsInt64()))
-	case attribute.FLOAT64:
-		m.fixed(4, math.Float64bits(v.AsFloat64()))
-	case attribute.STRINGSLICE:
-		var list message
-		for _, s := range v.AsStringSlice() {
-			list.sub(1, encodeValue(attribute.StringValue(s)))
-		}
-		m.sub(5, list)
-	case attribute.STRING:
-		m.text(1, v.AsString())
-	default: // of no attribute that is made here
-		m.text(1, v.String())
-	}
-	return m
-}
-
-// message is a protobuf message that is being written.
-type message []byte
-
-func (m *message) bytes(field protowire.Number, b []byte) {
-	*m = protowire.AppendBytes(protowire.AppendTag(*m, field, protowire.BytesType), b)
-}
-
-// text writes a string, which protobuf wants in UTF-8.
-func (m *message) text(field protowire.Number, s string) {
-	m.bytes(field, []byte(strings.ToValidUTF8(s, "\uFFFD")))
-}
-
-func (m *message) sub(field protowire.Number, sub message) { m.bytes(field, sub) }
-
-func (m *message) number(field protowire.Number, n uint64) {
-	*m = protowire.AppendVarint(protowire.AppendTag(*m, field, protowire.VarintType), n)
-}
-
-func (m *message) fixed(field protowire.Number, n uint64) {
-	*m = protowire.AppendFixed64(protowire.AppendTag(*m, field, protowire.Fixed64Type), n)
-}
+// ForceFlush implements sdktrace.SpanProcessor.
+func (counter) ForceFlush(context.Context) error { return nil }

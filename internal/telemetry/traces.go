@@ -41,6 +41,7 @@ type Traces struct {
 	ctx      context.Context // with the build's span
 	build    trace.Span
 
+	delivery *delivery
 	patience time.Duration // for the last spans to be delivered
 
 	mu    sync.Mutex
@@ -58,11 +59,10 @@ type stepSpan struct {
 func StartTraces(opts TraceOptions) (*Traces, error) {
 	exporter, patience := opts.Exporter, defaultTimeout
 	if exporter == nil {
-		e, err := newOTLPExporter(os.Getenv)
-		if err != nil {
+		var err error
+		if exporter, patience, err = newOTLPExporter(os.Getenv); err != nil {
 			return nil, err
 		}
-		exporter, patience = e, e.client.Timeout
 	}
 	about, err := resource.New(context.Background(), resource.WithTelemetrySDK(),
 		resource.WithAttributes(semconv.ServiceName("autosafe"), semconv.ServiceVersion(opts.Version)), resource.WithFromEnv())
@@ -73,8 +73,9 @@ func StartTraces(opts TraceOptions) (*Traces, error) {
 		var once sync.Once
 		otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { once.Do(func() { opts.Lost(err) }) }))
 	}
-	t := &Traces{patience: patience, steps: map[string]stepSpan{}}
-	t.provider = sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about))
+	t := &Traces{patience: patience, steps: map[string]stepSpan{}, delivery: &delivery{SpanExporter: exporter}}
+	t.provider = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(counter{t.delivery}),
+		sdktrace.WithBatcher(t.delivery, sdktrace.WithExportTimeout(mostRetries+patience)), sdktrace.WithResource(about))
 	t.tracer = t.provider.Tracer("github.com/autosafe/autosafe")
 	t.ctx, t.build = t.tracer.Start(context.Background(), "build "+opts.Recipe, trace.WithAttributes(attribute.String("autosafe.recipe", opts.Recipe)))
 	return t, nil
@@ -106,8 +107,8 @@ func (t *Traces) Event(ev engine.Event) {
 	}
 }
 
-// End ends the build's span and delivers what is left. Failed says whether the
-// build did.
+// End ends the build's span and delivers what is left, in bounded time. Failed
+// says whether the build did. The error says how many spans were lost.
 func (t *Traces) End(failed bool) error {
 	t.mu.Lock()
 	for _, s := range t.steps {
@@ -122,7 +123,11 @@ func (t *Traces) End(failed bool) error {
 	t.build.End()
 	ctx, cancel := context.WithTimeout(context.Background(), t.patience)
 	defer cancel()
-	return t.provider.Shutdown(ctx)
+	err := t.provider.Shutdown(ctx)
+	if lost := t.delivery.lost(); lost != nil {
+		return lost
+	}
+	return err
 }
 
 // Client makes a span of each call that the cache does not answer.

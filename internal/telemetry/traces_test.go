@@ -2,8 +2,10 @@ package telemetry
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -15,6 +17,7 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
@@ -144,7 +147,7 @@ func TestCollector(t *testing.T) {
 	var raw strings.Builder
 	spans := map[string]*tracepb.Span{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		b, err := io.ReadAll(r.Body)
+		b, err := body(r)
 		var req collector.ExportTraceServiceRequest
 		if err == nil {
 			err = proto.Unmarshal(b, &req)
@@ -212,41 +215,197 @@ func TestCollector(t *testing.T) {
 	}
 }
 
-// What the variables of OpenTelemetry say of where spans go.
+// body is what a request to a collector says, which is compressed.
+func body(r *http.Request) ([]byte, error) {
+	if r.Header.Get("Content-Encoding") != "gzip" {
+		return nil, errors.New("it is not compressed")
+	}
+	z, err := gzip.NewReader(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(z)
+}
+
+// bench is a collector that gives these answers, and then the last for ever.
+type bench struct {
+	answers []answer
+	mu      sync.Mutex
+	got     []*http.Request
+	told    []string
+}
+
+type answer struct {
+	status int
+	header map[string]string
+	body   string
+}
+
+func (b *bench) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a := b.answers[min(len(b.got), len(b.answers)-1)]
+	b.got = append(b.got, r)
+	for name, value := range a.header {
+		w.Header().Set(name, value)
+	}
+	w.WriteHeader(a.status)
+	_, _ = io.WriteString(w, a.body)
+}
+
+// build has a build of six spans told of to the collector.
+func (b *bench) build(t *testing.T) error {
+	t.Helper()
+	t.Setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "180000") // which bounds a hang
+	tr, err := StartTraces(TraceOptions{Version: "1", Recipe: "r", Lost: func(err error) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.told = append(b.told, err.Error())
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	course(t, tr)
+	return tr.End(false)
+}
+
+// What the variables of OpenTelemetry say of where spans go, and how.
 func TestOTLPVariables(t *testing.T) {
 	const p = "OTEL_EXPORTER_OTLP_"
 	for _, tt := range []struct {
-		env  map[string]string
-		url  string // "": refused
-		auth string
-		wait time.Duration
+		env              map[string]string // %: the collector
+		path, auth, zips string
 	}{
-		{nil, "http://localhost:4318/v1/traces", "", 10 * time.Second},
-		{map[string]string{p + "ENDPOINT": "https://c:1/otlp/"}, "https://c:1/otlp/v1/traces", "", 10 * time.Second},
-		{map[string]string{p + "ENDPOINT": "http://a", p + "TRACES_ENDPOINT": "http://b/x", p + "TIMEOUT": "250"}, "http://b/x", "", 250 * time.Millisecond},
-		{map[string]string{p + "HEADERS": "a=1, authorization=Bearer%20k ,odd", p + "TRACES_TIMEOUT": "1", p + "TIMEOUT": "9"}, "http://localhost:4318/v1/traces", "Bearer k", time.Millisecond},
-		{map[string]string{p + "HEADERS": "authorization=x", p + "TRACES_HEADERS": "authorization=y", p + "TIMEOUT": "soon"}, "http://localhost:4318/v1/traces", "y", 10 * time.Second},
-		{map[string]string{p + "ENDPOINT": "localhost:4318"}, "", "", 0},
-		{map[string]string{p + "ENDPOINT": "unix:///x"}, "", "", 0},
+		{map[string]string{p + "ENDPOINT": "%/otlp/"}, "/otlp/v1/traces", "", "gzip"},
+		{map[string]string{p + "ENDPOINT": "http://nosuch.invalid", p + "TRACES_ENDPOINT": "%/x"}, "/x", "", "gzip"},
+		{map[string]string{p + "ENDPOINT": "%", p + "HEADERS": "a=1, authorization=Bearer%20k"}, "/v1/traces", "Bearer k", "gzip"},
+		{map[string]string{p + "ENDPOINT": "%", p + "HEADERS": "authorization=x", p + "TRACES_HEADERS": "authorization=y"}, "/v1/traces", "y", "gzip"},
+		{map[string]string{p + "ENDPOINT": "%", p + "COMPRESSION": "none"}, "/v1/traces", "", ""},
 	} {
-		e, err := newOTLPExporter(func(name string) string { return tt.env[name] })
-		if (err == nil) != (tt.url != "") || err == nil && (e.url != tt.url || e.headers["authorization"] != tt.auth || e.client.Timeout != tt.wait) {
-			t.Errorf("%v: %+v, %v", tt.env, e, err)
+		t.Run(fmt.Sprint(tt.env), func(t *testing.T) {
+			b := &bench{answers: []answer{{status: 200}}}
+			server := httptest.NewServer(b)
+			defer server.Close()
+			for name, value := range tt.env {
+				t.Setenv(name, strings.ReplaceAll(value, "%/", server.URL+"/"))
+				if value == "%" {
+					t.Setenv(name, server.URL)
+				}
+			}
+			if err := b.build(t); err != nil {
+				t.Fatal(err)
+			}
+			if r := b.got[0]; r.URL.Path != tt.path || r.Header.Get("Authorization") != tt.auth || r.Header.Get("Content-Encoding") != tt.zips {
+				t.Errorf("%s, headers %v", r.URL, r.Header)
+			}
+		})
+	}
+	for _, at := range []string{"localhost:4318", "unix:///x", "http://", "::"} {
+		t.Setenv(p+"ENDPOINT", at)
+		if _, err := StartTraces(TraceOptions{}); err == nil || !strings.Contains(err.Error(), "must start with http://") {
+			t.Errorf("%s: %v", at, err)
 		}
 	}
 }
 
-// A collector that refuses is told of with its status.
-func TestRefusingCollector(t *testing.T) {
-	server := httptest.NewServer(http.NotFoundHandler())
+// How long a request may take, and the last spans.
+func TestOTLPTimeout(t *testing.T) {
+	const p = "OTEL_EXPORTER_OTLP_"
+	for _, tt := range []struct {
+		env  map[string]string
+		want time.Duration
+	}{
+		{nil, 10 * time.Second},
+		{map[string]string{p + "TIMEOUT": "250"}, 250 * time.Millisecond},
+		{map[string]string{p + "TRACES_TIMEOUT": "1", p + "TIMEOUT": "9"}, time.Millisecond},
+		{map[string]string{p + "TIMEOUT": "soon"}, 10 * time.Second},
+	} {
+		if _, got, err := newOTLPExporter(func(name string) string { return tt.env[name] }); err != nil || got != tt.want {
+			t.Errorf("%v: %v, %v", tt.env, got, err)
+		}
+	}
+}
+
+// A collector that has no room for now is asked again, and nothing is lost.
+func TestBusyCollector(t *testing.T) {
+	b := &bench{answers: []answer{{status: 503}, {status: 429, header: map[string]string{"Retry-After": "1"}}, {status: 502}, {status: 200}}}
+	server := httptest.NewServer(b)
 	defer server.Close()
-	e, err := newOTLPExporter(func(string) string { return server.URL })
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.URL)
+	if err := b.build(t); err != nil || len(b.told) > 0 || len(b.got) != 4 {
+		t.Errorf("%v, told %q, after %d requests", err, b.told, len(b.got))
+	}
+}
+
+// A collector that refuses is told of with its status, and asked no more; what
+// it says is one short line.
+func TestRefusingCollector(t *testing.T) {
+	b := &bench{answers: []answer{{status: 404, body: "<html>\n\x1b[31m" + strings.Repeat("no such page\n", 1000)}}}
+	server := httptest.NewServer(b)
+	defer server.Close()
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.URL)
+	err := b.build(t)
+	if err == nil || !strings.HasPrefix(err.Error(), "6 of 6 spans were not delivered: ") || !strings.Contains(err.Error(), "404") || len(b.got) != 1 {
+		t.Errorf("got %v after %d requests", err, len(b.got))
+	}
+	if err != nil && (len([]rune(err.Error())) > maxReason+50 || strings.ContainsAny(err.Error(), "\n\x1b")) {
+		t.Errorf("told as %q", err)
+	}
+	if len(b.told) != 1 || !strings.Contains(b.told[0], "404") {
+		t.Errorf("told %q", b.told)
+	}
+}
+
+// A collector that does not answer holds the build up for as long as is said,
+// and what is lost is told.
+func TestHangingCollector(t *testing.T) {
+	release := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	defer server.Close()
+	defer close(release)
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.URL)
+	t.Setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "50")
+	tr, err := StartTraces(TraceOptions{Version: "1", Recipe: "r"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := e.ExportSpans(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "404") {
+	course(t, tr)
+	if err := tr.End(false); err == nil || !strings.HasPrefix(err.Error(), "6 of 6 spans were not delivered: ") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// What comes faster than it can be sent is lost, counted, and holds nothing up.
+func TestTooManySpans(t *testing.T) {
+	t.Setenv("OTEL_BSP_MAX_QUEUE_SIZE", "10")
+	t.Setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "10")
+	release := make(chan struct{})
+	slow := &gate{keeper: keeper{InMemoryExporter: tracetest.NewInMemoryExporter()}, open: release}
+	tr, err := StartTraces(TraceOptions{Version: "1", Recipe: "r", Exporter: slow})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		course(t, tr)
+	}
+	close(release)
+	err = tr.End(false)
+	left := 402 - len(slow.spans)
+	if want := fmt.Sprintf("%d of 402 spans were not delivered: more came than could be sent", left); err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// gate lets nothing through until it is opened.
+type gate struct {
+	keeper
+	open chan struct{}
+}
+
+func (g *gate) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	<-g.open
+	return g.keeper.ExportSpans(ctx, spans)
 }
 
 // A collector that is not there loses spans, is told, and holds nothing up.
@@ -268,7 +427,7 @@ func TestNoCollector(t *testing.T) {
 	err = tr.End(false)
 	mu.Lock()
 	defer mu.Unlock()
-	if err == nil && told == 0 {
-		t.Error("nobody was told")
+	if err == nil || told != 1 || !strings.HasPrefix(err.Error(), "6 of 6 spans were not delivered: ") {
+		t.Errorf("%v; told %d times", err, told)
 	}
 }
