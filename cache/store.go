@@ -249,6 +249,23 @@ func (s *Store) Get(k Kind, key Digest) ([]byte, error) {
 	return l.get(key)
 }
 
+// Peek is Get that does not look at what other processes have put since this
+// store last did.
+func (s *Store) Peek(k Kind, key Digest) ([]byte, error) {
+	l, err := s.log(k)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.ready(); err != nil {
+		return nil, err
+	}
+	v, _, _, err := l.lookup(key)
+	if errors.Is(err, errGone) {
+		return l.get(key)
+	}
+	return v, err
+}
+
 // Refresh takes in what other processes have written, at the latest when they
 // made it durable: of all values put under a key, Get then returns the last.
 func (s *Store) Refresh(k Kind) error {

@@ -5,73 +5,65 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
-	"sync/atomic"
 	"time"
+
+	"github.com/autosafe/autosafe/cmd/autosafe/internal/cli"
 )
 
-// spareHeap is how much garbage may gather before it is collected, in bytes,
-// where twice of what is in use would be less. A command that finds nothing to
-// do is over by then, and spends nothing on it; in one that moves rows, little
-// is in use and much is thrown away.
-const spareHeap = 48 << 20
-
-// A program that throws little away, such as a build that waits for models, can
-// collect often at no cost, and is kept small: calmRate is how many bytes it
-// allocates in a second at most, calmPercent how much garbage it then gathers,
-// in percent of what is in use. Who is done within half a second collects nothing.
+// Rows and model calls leave much garbage and keep little, of which Go would
+// collect a few megabytes at a time: very often where rows are moved. So it is
+// collected about once in collectEvery. What gathers until then is at least
+// leastSpare, or leastPercent of what is in use if that is more, at most
+// mostSpare and what is in use, and at most doubled from one time to the next.
+// firstHeap is how large the heap becomes before anything is collected: a
+// command that finds nothing to do is over by then, and spends nothing on it. A
+// plugin is started where there is something to do: servedHeap is for it.
 const (
-	calmRate    = 128 << 20
-	calmPercent = 40
+	firstHeap    = 32 << 20
+	servedHeap   = 12 << 20
+	collectEvery = 150 * time.Millisecond
+	leastSpare   = 4 << 20
+	mostSpare    = 8 << 20 // or what is in use
+	leastPercent = 40
 )
 
-// collectLater has garbage collected later than Go does by itself while little
-// is in use and much is thrown away. Who has set the runtime's own variables
-// knows better.
-func collectLater() {
+// collection is one that is over.
+type collection struct {
+	at        time.Time
+	allocated uint64  // bytes since the start of the process
+	spare     float64 // bytes that may gather until the next one
+	percent   int     // that says so, of what is in use
+}
+
+// collectSteadily has garbage collected as above. Who has set the runtime's own
+// variables knows better.
+func collectSteadily(args []string) {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
 	const least = 4 << 20 // that the runtime reckons with at 100 percent
-	calm := new(atomic.Bool)
-	debug.SetGCPercent(100 * spareHeap / least)
-	afterCollection(calm, 100*spareHeap/least)
-	everySoOften(calm, 0, 0)
+	first := firstHeap
+	if cli.ServesPlugin(args) {
+		first = servedHeap
+	}
+	debug.SetGCPercent(100 * first / least)
+	collection{at: time.Now(), spare: leastSpare / 2}.awaitNext()
 }
 
-// afterCollection sets, once the next collection is over, when the one after
-// it comes.
-func afterCollection(calm *atomic.Bool, percent int) {
+// awaitNext sets, once the next collection is over, when the one after it
+// comes.
+func (last collection) awaitNext() {
 	// Nothing holds this, so the collection finds it gone.
-	runtime.AddCleanup(&struct{ self *int }{}, func(before int) {
-		percent := calmPercent
-		if !calm.Load() {
-			percent = max(100, int(100*spareHeap/max(1<<20, heap("/gc/heap/live:bytes"))))
+	runtime.AddCleanup(&struct{ self *int }{}, func(last collection) {
+		now := collection{at: time.Now(), allocated: heap("/gc/heap/allocs:bytes")}
+		rate := float64(now.allocated-last.allocated) / max(now.at.Sub(last.at), time.Millisecond).Seconds()
+		live := max(1<<20, float64(heap("/gc/heap/live:bytes")))
+		now.spare = min(max(rate*collectEvery.Seconds(), leastSpare), max(mostSpare, live), 2*last.spare)
+		if now.percent = max(leastPercent, int(100*now.spare/live)); now.percent != last.percent {
+			debug.SetGCPercent(now.percent)
 		}
-		if percent != before {
-			debug.SetGCPercent(percent)
-		}
-		afterCollection(calm, percent)
-	}, percent)
-}
-
-// everySoOften looks at how much was allocated since it last did. What it finds
-// calm is collected soon; what has not been calm for a while, and not only to
-// write its output, is told so by the next collection.
-func everySoOften(calm *atomic.Bool, before uint64, busy int) {
-	const pause, while = time.Second / 2, 4
-	time.AfterFunc(pause, func() {
-		now, busy := heap("/gc/heap/allocs:bytes"), busy+1
-		if now-before < calmRate/uint64(time.Second/pause) {
-			busy = 0
-		}
-		switch {
-		case busy == 0 && !calm.Swap(true):
-			debug.SetGCPercent(calmPercent)
-		case busy >= while:
-			calm.Store(false)
-		}
-		everySoOften(calm, now, busy)
-	})
+		now.awaitNext()
+	}, last)
 }
 
 // heap reads one of the runtime's metrics.

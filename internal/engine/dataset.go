@@ -203,7 +203,7 @@ func (b *build) write(st *stepState, out *spec.OutputBody, dir string) (*outputR
 // runOutput gives every row to an output's component and collects the files
 // that it wrote.
 func (b *build) runOutput(st *stepState, out *spec.OutputBody, work string) (*outputRecord, error) {
-	run, err := b.start(st, &out.Role, out.Address, work)
+	run, err := b.start(st, &out.Role, out.Address, work, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@
 //	pipeline.go work on many rows at once that keeps their order
 //	roles.go    a step run by a plugin
 //	source.go   a threat source, which has no input
+//	blocks.go   what it sent before need not be sent again
 //	rows.go     every other component, row by row: what is known, what is sent
 //	results.go  what comes back
 //	emit.go     what is passed on of it

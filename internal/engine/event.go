@@ -28,6 +28,8 @@ type StepProgress struct {
 	Calls    CallCounts       `json:"calls"`
 	// InputDone says that RowsIn is final.
 	InputDone bool `json:"input_done"`
+	// Note is what the component last said of how far it is; nil: nothing.
+	Note *Note `json:"note,omitempty"`
 }
 
 // RowFailed is sent for each failed row.

@@ -44,6 +44,7 @@ type flow struct {
 	taken int64
 
 	recent []*chunk // chunks that still hold their rows, oldest first
+	keep   int      // of recent, once they are stored
 
 	sealing sync.WaitGroup // of full chunks that are being stored
 	// buffers has one for each chunk that may be stored at the same time.
@@ -59,6 +60,11 @@ const (
 	chunksInMemory = 16
 	// linearRoom is how many rows a writer may be ahead of its only reader.
 	linearRoom = 4096
+	// slowChunks and slowRoom are these bounds beside a step that calls models:
+	// it takes its time with each row, and needs no large store of them. What it
+	// has not read yet, what it reads and what is written must fit.
+	slowChunks = 4
+	slowRoom   = (slowChunks - 2) * chunkRows
 )
 
 // segment is a run of rows of one chunk: all of them, or those selected.
@@ -92,7 +98,7 @@ type item struct {
 var errAborted = errors.New("aborted")
 
 func newFlow(store blobStore) *flow {
-	f := &flow{store: store, digest: sha256.New()}
+	f := &flow{store: store, digest: sha256.New(), keep: chunksInMemory}
 	f.changed.L = &f.mu
 	return f
 }
@@ -276,7 +282,7 @@ func (f *flow) sealed(c *chunk, digest cache.Digest, err error) {
 	c.mu.Unlock()
 	// Also those behind a chunk that is being stored still: that may wait for
 	// the disk while many others are.
-	old := max(0, len(f.recent)-chunksInMemory)
+	old := max(0, len(f.recent)-f.keep)
 	left := slices.DeleteFunc(f.recent[:old], (*chunk).evict)
 	f.recent = append(left, f.recent[old:]...)
 }

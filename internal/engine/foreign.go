@@ -116,13 +116,33 @@ func (b *build) checkFolder(out *spec.OutputBody, dir string, splits []string) e
 	}
 	old, _ := readCard(dir) // without one, the cache tells
 	for _, e := range entries {
-		if !e.IsDir() && isData(e.Name()) && splitOfFile(e.Name(), splits) != "" && !old.lists(e.Name()) {
-			if err := b.checkFile(out, filepath.Join(dir, e.Name())); err != nil {
-				return err
-			}
+		if !isData(e.Name()) || splitOfFile(e.Name(), splits) == "" || old.lists(e.Name()) {
+			continue
+		}
+		check := b.checkFile
+		if e.IsDir() {
+			check = b.checkSubfolder
+		}
+		if err := check(out, filepath.Join(dir, e.Name())); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// checkSubfolder looks at a folder that is named as a file of an output, and in
+// the way unless outputs write files into folders of that name.
+func (b *build) checkSubfolder(out *spec.OutputBody, folder string) error {
+	below := filepath.Base(folder) + "/"
+	ours, err := b.wrote(func(f fileRecord) bool { return strings.HasPrefix(f.Path, below) })
+	if err != nil || ours {
+		return err
+	}
+	return &RunError{
+		Address: out.Address, Code: "foreign_file", Summary: "a folder is in the way",
+		Detail: fmt.Sprintf("%s is named as a file that the output is to write. "+
+			"Move it away or delete it, or give the output another path.", folder),
+	}
 }
 
 // checkFile looks at a file that no card lists.
@@ -131,21 +151,27 @@ func (b *build) checkFile(out *spec.OutputBody, file string) error {
 	if err != nil {
 		return foreignFile(out, file)
 	}
-	written := errors.New("an output wrote it")
-	err = b.opts.Store.Each(cache.Steps, func(_ cache.Digest, value []byte) error {
-		var rec outputRecord // a step's has no files
-		if json.Unmarshal(value, &rec) == nil && slices.ContainsFunc(rec.Files, func(f fileRecord) bool { return f.Digest == d }) {
-			return written
-		}
-		return nil
-	})
-	switch {
-	case errors.Is(err, written):
-		return nil
-	case err != nil:
+	ours, err := b.wrote(func(f fileRecord) bool { return f.Digest == d })
+	if err != nil || ours {
 		return err
 	}
 	return foreignFile(out, file)
+}
+
+// wrote says whether the cache knows of a file that an output wrote.
+func (b *build) wrote(is func(fileRecord) bool) (bool, error) {
+	found := errors.New("an output wrote it")
+	err := b.opts.Store.Each(cache.Steps, func(_ cache.Digest, value []byte) error {
+		var rec outputRecord // a step's has no files
+		if json.Unmarshal(value, &rec) == nil && slices.ContainsFunc(rec.Files, is) {
+			return found
+		}
+		return nil
+	})
+	if errors.Is(err, found) {
+		return true, nil
+	}
+	return false, err
 }
 
 // isData says whether a file is named as those that datasets are made of.

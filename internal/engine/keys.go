@@ -21,7 +21,8 @@ import (
 //
 // In no key: names of blocks, comments, order in the files, secrets,
 // timeouts, limits, prices, on_error and max_failures, paths, the version of
-// autosafe, the machine.
+// autosafe, the machine; and of what a plugin is granted, the network and the
+// environment: only the files that it may read are known to have changed.
 
 // protocolMajor is the plugin protocol that results depend on.
 const protocolMajor = 1
@@ -55,6 +56,9 @@ func bodyParts(tag string, b *spec.RoleBody, digest fileDigest) (key.List, error
 	list.AddString("component", b.Plugin.Source+" "+string(b.Component.Role)+" "+b.Component.Name)
 	list.AddString("code", code(b))
 	list.AddInt("protocol", protocolMajor)
+	if g := b.Component.Grain; g != schema.RowGrain {
+		list.AddString("grain", string(g))
+	}
 	for _, p := range b.KeyConfig {
 		list.Add("config."+p.Name, p.Value)
 	}
@@ -67,6 +71,13 @@ func bodyParts(tag string, b *spec.RoleBody, digest fileDigest) (key.List, error
 			return nil, err
 		}
 		list.Add("files."+attr, value)
+	}
+	for i, files := range b.Granted {
+		value, err := filesPart(files, digest)
+		if err != nil {
+			return nil, err
+		}
+		list.Add("granted."+strconv.Itoa(i), value)
 	}
 	for _, m := range b.RowMap {
 		list.AddString("map."+m.Column, m.Expr.Text())

@@ -84,6 +84,7 @@ var notInKey = map[string]string{
 	"PluginRef.Name":          "a local name",
 	"PluginRef.Version":       "the digest, or the behaviour version, says it better",
 	"PluginRef.Path":          "where the binary lies",
+	"PluginRef.Grant":         "its files are RoleBody.Granted; what the network and the environment hold is not known",
 	"Component.Doc":           "only words",
 	"Component.Config":        "the evaluated configuration counts",
 	"Component.Reads":         "RoleBody.Reads is what is read",
@@ -172,6 +173,9 @@ func mutate(v reflect.Value) bool {
 		return true
 	case *map[string]*spec.Model:
 		*x = map[string]*spec.Model{"judge": (*x)["agent"]}
+		return true
+	case *[][]schema.File:
+		*x = append(*x, nil)
 		return true
 	case *map[string][]schema.File:
 		*x = map[string][]schema.File{"other": (*x)["path"]}
@@ -354,4 +358,30 @@ func FuzzRowRecord(f *testing.F) {
 			t.Fatalf("%+v became %+v: %v", rec, back, err)
 		}
 	})
+}
+
+// What a plugin may read is in the key: names and contents, and not where it is.
+func TestGrantedFiles(t *testing.T) {
+	digestOf := func(files []schema.File, content string) cache.Digest {
+		step := fullStep()
+		step.Role.Granted = [][]schema.File{files}
+		base, err := baseParts(step, func(string) (cache.Digest, error) { return cache.Sum([]byte(content)), nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return base.Digest()
+	}
+	a := digestOf([]schema.File{{Name: "a", Path: "/x/a"}}, "content")
+	if digestOf([]schema.File{{Name: "a", Path: "/elsewhere/a"}}, "content") != a {
+		t.Error("where a granted folder is changes the key")
+	}
+	for name, other := range map[string]cache.Digest{
+		"content": digestOf([]schema.File{{Name: "a", Path: "/x/a"}}, "other content"),
+		"name":    digestOf([]schema.File{{Name: "b", Path: "/x/a"}}, "content"),
+		"none":    digestOf(nil, "content"),
+	} {
+		if other == a {
+			t.Errorf("%s: the key is the same", name)
+		}
+	}
 }

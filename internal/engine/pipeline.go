@@ -1,6 +1,9 @@
 package engine
 
-import "runtime"
+import (
+	"cmp"
+	"runtime"
+)
 
 // pipeline does work on many values at once and keeps their order: rows are
 // read, decoded and judged on all cores, but leave in the order in which they
@@ -15,17 +18,20 @@ type pipeline[A, B any] struct {
 	work func(A) (B, error)
 	// done is given the results in order, as soon as they are there.
 	done func(B) error
+	// ahead is on how many values more than two it works at most; 0: as many as
+	// there are cores.
+	ahead int
 }
 
 // run ends after the last value, or at the first error in the order of the
-// values. Nothing of it is left when it returns. It works on at most two
-// values more than there are cores, so that memory stays bounded.
+// values. Nothing of it is left when it returns. It works on a bounded number of
+// values, so that memory is bounded, too.
 func (p pipeline[A, B]) run() error {
 	type result struct {
 		value B
 		err   error
 	}
-	queue := make(chan chan result, runtime.GOMAXPROCS(0))
+	queue := make(chan chan result, cmp.Or(p.ahead, runtime.GOMAXPROCS(0)))
 	quit := make(chan struct{})
 	var ended error // of next
 	go func() {

@@ -17,6 +17,7 @@ type progress struct {
 	tasks     int64
 	inFlight  int64
 	inputDone bool
+	note      *Note // what the component says of how far it is
 	dropped   map[string]int64
 	failed    map[string]int64
 	calls     func() CallCounts // nil until the component runs
@@ -198,7 +199,7 @@ func (st *stepState) snapshot() *StepProgress {
 	defer st.mu.Unlock()
 	p := &StepProgress{
 		Address: st.Address, RowsIn: st.rowsIn, RowsOut: st.rowsOut, RowsHit: st.rowsHit,
-		InFlight: st.inFlight, Dropped: maps.Clone(st.dropped), Calls: st.callCounts(), InputDone: st.inputDone,
+		InFlight: st.inFlight, Dropped: maps.Clone(st.dropped), Calls: st.callCounts(), InputDone: st.inputDone, Note: st.note,
 	}
 	for _, n := range st.failed {
 		p.Failed += n

@@ -31,6 +31,7 @@ type span struct {
 	segment *segment
 	index   []uint8
 	from, n int
+	at      int // the place of its first row in the input, where that is asked for
 }
 
 // next returns some more rows, waiting for them. At the end it returns none.

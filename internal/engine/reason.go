@@ -344,6 +344,9 @@ func partName(name string) string {
 	if strings.HasPrefix(name, "split.") {
 		return "split"
 	}
+	if strings.HasPrefix(name, "granted.") {
+		return "the content of what its plugin may read"
+	}
 	return name
 }
 

@@ -95,6 +95,22 @@ func (s *rowStep) keep(task pendingTask, res Result) (*rowRecord, error) {
 	return rec, s.opts.Store.Put(cache.Rows, task.key, b)
 }
 
+// getRow reads a row's record; nil if there is none that can be read.
+func getRow(store *cache.Store, k cache.Digest) (*rowRecord, error) {
+	b, err := store.Get(cache.Rows, k)
+	if errors.Is(err, cache.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	rec, err := decodeRowRecord(b)
+	if err != nil {
+		return nil, nil
+	}
+	return rec, nil
+}
+
 // codeInterrupted is the code of a row that was cut short because the build
 // is stopping. It did not fail.
 const codeInterrupted = "interrupted"

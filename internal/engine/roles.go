@@ -58,7 +58,7 @@ func (b *build) record(st *stepState) error {
 // was when the step's key was made. What the component read of it is not
 // known then, so the step is not recorded.
 func (b *build) changedSince(st *stepState) bool {
-	if st.Kind != spec.RoleStep || len(st.Role.Files) == 0 {
+	if st.Kind != spec.RoleStep || len(st.Role.Files)+len(st.Role.Granted) == 0 {
 		return false
 	}
 	now, err := baseParts(st.Step, b.fileDigest)
@@ -130,30 +130,47 @@ func (b *build) tracer(kind byte) *tracer {
 
 // start starts a run of a component. Where its plugin refuses the
 // configuration, the error carries the diagnostics.
-func (b *build) start(st *stepState, body *spec.RoleBody, address, workDir string) (Run, error) {
+func (b *build) start(st *stepState, body *spec.RoleBody, address, workDir string, blocks *sourceBlocks) (Run, error) {
 	config, err := withFiles(body)
 	if err != nil {
 		return nil, err
 	}
-	run, err := b.opts.Runner.Start(b.ctx, RunSpec{
+	run := RunSpec{
 		Address: address, Depth: st.depth, Plugin: body.Plugin, Role: body.Component.Role, Component: body.Component.Name,
 		Config: config, Models: body.Models, Seed: st.Seed, Generation: st.Generation, WorkDir: workDir, Refresh: st.refresh, RefreshMark: st.mark & ofRefresh,
-	})
+	}
+	run.Whole = body.Component.Grain == schema.DatasetGrain
+	for _, list := range body.Files {
+		for _, f := range list {
+			run.Files = append(run.Files, f.Path)
+		}
+	}
+	blocks.ask(&run)
+	running, err := b.opts.Runner.Start(b.ctx, run)
 	if err != nil {
 		return nil, addressed(err, address)
 	}
-	return addressedRun{run, address}, nil
+	return addressedRun{running, address, st}, nil
 }
 
-// addressedRun puts the step's address on the errors of a run.
+// addressedRun puts the step's address on the errors of a run, and takes out
+// what it says of how far it is.
 type addressedRun struct {
 	Run
 	address string
+	st      *stepState
 }
 
 func (r addressedRun) Recv() (RunEvent, error) {
-	ev, err := r.Run.Recv()
-	return ev, addressed(err, r.address)
+	for {
+		ev, err := r.Run.Recv()
+		if err != nil || ev.Note == nil {
+			return ev, addressed(err, r.address)
+		}
+		r.st.mu.Lock()
+		r.st.note = ev.Note
+		r.st.mu.Unlock()
+	}
 }
 
 func addressed(err error, address string) error {

@@ -11,6 +11,7 @@ import (
 	"github.com/autosafe/autosafe/cache"
 	"github.com/autosafe/autosafe/internal/row"
 	"github.com/autosafe/autosafe/spec"
+	"github.com/autosafe/autosafe/spec/schema"
 )
 
 // maxOpenRows bounds the rows between the first one that is not finished and
@@ -64,7 +65,7 @@ const placeBytes = 4 << 10
 
 // placesOf is how many places a task takes.
 func (s *rowStep) placesOf(t *pendingTask) int {
-	if cap(s.places) <= 1024 {
+	if cap(s.places) <= 1024 || s.whole != nil {
 		return 1
 	}
 	return min(1+t.row.Size()/placeBytes, cap(s.places))
@@ -82,6 +83,7 @@ type rowStep struct {
 	places  chan struct{} // a task at the plugin holds one
 	tasks   *taskTable
 	reuse   *reuse
+	whole   *whole // nil: the component works row by row
 
 	mu        sync.Mutex
 	pending   map[uint64]pendingTask
@@ -102,14 +104,17 @@ func newRowStep(b *build, st *stepState) *rowStep {
 	if st.table == nil {
 		st.table = newTaskTable()
 	}
+	limit := inFlightLimit(st.Role)
 	s := &rowStep{
 		build: b, st: st, keys: newRowKeys(st.base),
-		seq:     newSequencer(max(maxOpenRows, inFlightLimit(st.Role))),
 		pending: map[uint64]pendingTask{},
 		tasks:   st.table,
-		places:  make(chan struct{}, inFlightLimit(st.Role)),
 		samples: max(1, st.Role.Samples),
 	}
+	if st.Role.Component.Grain == schema.DatasetGrain {
+		s.whole, s.tasks, limit = &whole{}, newTaskTable(), maxWholeRows // a twin's run has all rows too
+	}
+	s.seq, s.places = newSequencer(max(maxOpenRows, limit)), make(chan struct{}, limit)
 	s.reuse = &reuse{step: s}
 	return s
 }
@@ -124,6 +129,9 @@ func (s *rowStep) run() error {
 		if err := s.reuse.forget(); err != nil {
 			return err
 		}
+	}
+	if err := s.survey(); err != nil {
+		return err
 	}
 	emitted := make(chan error, 1)
 	go func() {
@@ -160,12 +168,20 @@ func (s *rowStep) run() error {
 	if err == nil {
 		err = s.reuse.renew()
 	}
+	if err == nil {
+		err = s.remember()
+	}
 	return err
 }
 
 // wait lets what is at the plugin finish.
 func (s *rowStep) wait() error {
 	if s.component == nil {
+		return nil
+	}
+	if s.whole != nil && !s.whole.sent { // what it would make of a part is worth nothing
+		s.component.Close()
+		<-s.received
 		return nil
 	}
 	if err := s.component.CloseSend(); err != nil {
@@ -179,12 +195,18 @@ func (s *rowStep) wait() error {
 func (s *rowStep) dispatch() error {
 	in := s.reader(s.st)
 	in.patience = chunkPatience
+	ahead := 0
+	if len(s.st.Role.Models) > 0 {
+		ahead = 1 // rows wait for models, not for the cache
+	}
 	err := pipeline[span, lookedUpRows]{
+		ahead: ahead,
 		next: func() (span, bool, error) {
 			rows, ok, err := in.span()
 			if err != nil && s.halted(s.st) {
 				err = errStopped
 			}
+			s.place(&rows)
 			return rows, ok, err
 		},
 		stop: in.stop,
@@ -193,6 +215,7 @@ func (s *rowStep) dispatch() error {
 	}.run()
 	if err == nil {
 		s.st.count(func(p *progress) { p.inputDone = true })
+		s.allSent()
 	}
 	return err
 }
@@ -222,6 +245,10 @@ type sampleFound struct {
 // lookUpRows looks rows up in the cache: all at once, or one by one.
 func (s *rowStep) lookUpRows(rows span) (found lookedUpRows, err error) {
 	found.n = rows.n - rows.from
+	if s.whole != nil {
+		found.rows, err = s.lookUpEach(rows)
+		return found, err
+	}
 	k, whole, err := s.reuse.key(rows)
 	if err != nil {
 		return found, err
@@ -254,7 +281,7 @@ func (s *rowStep) lookUpEach(rows span) ([]lookedUp, error) {
 		l.samples, found = found[:s.samples], found[s.samples:]
 		for sample := range l.samples {
 			f := &l.samples[sample]
-			f.key = s.keys.key(l.digest, sample)
+			f.key = s.keyOf(l.digest, rows.at+i, sample)
 			if f.record, err = s.known(f.key); err != nil {
 				return nil, err
 			}
@@ -376,6 +403,9 @@ func (s *rowStep) dispatchOne(r *lookedUp, sample int, chunk *chunkTasks, hits *
 
 // known gives the outcome of a task that need not run; nil if it must.
 func (s *rowStep) known(k cache.Digest) (*rowRecord, error) {
+	if s.whole != nil && !s.whole.known {
+		return nil, nil
+	}
 	if rec := s.tasks.failed(k); rec != nil {
 		return rec, nil
 	}
@@ -384,22 +414,6 @@ func (s *rowStep) known(k cache.Digest) (*rowRecord, error) {
 		return nil, err
 	}
 	return rec, err
-}
-
-// getRow reads a row's record; nil if there is none that can be read.
-func getRow(store *cache.Store, k cache.Digest) (*rowRecord, error) {
-	b, err := store.Get(cache.Rows, k)
-	if errors.Is(err, cache.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	rec, err := decodeRowRecord(b)
-	if err != nil {
-		return nil, nil
-	}
-	return rec, nil
 }
 
 // taskSeed is what a component may draw from for one sample of a row.
@@ -452,7 +466,7 @@ func (s *rowStep) send(batch []pendingTask) error {
 		return nil
 	}
 	if s.component == nil {
-		run, err := s.start(s.st, s.st.Role, s.st.Address, "")
+		run, err := s.start(s.st, s.st.Role, s.st.Address, "", nil)
 		if err != nil {
 			return err
 		}

@@ -24,12 +24,19 @@ type RunSpec struct {
 	Role        schema.Role
 	Component   string
 	Config      []byte                 // what the plugin receives, files filled in
+	Files       []string               // that Config names, by their absolute paths
 	Models      map[string]*spec.Model // by slot
 	Seed        int64
 	Generation  int
 	WorkDir     string // outputs write below it; else empty
+	Whole       bool   // the tasks are all rows of the input, in order; a part of them is no run
 	Refresh     bool   // stored answers of models do not count
 	RefreshMark uint64 // but for those of this refresh
+
+	// Known, if set, asks a source to name its batches where it can, and to
+	// leave those out that Known gives. It is called once, when the process
+	// stands.
+	Known func() ([][32]byte, error)
 }
 
 // Run is one component at work on a stream of tasks. Send and Recv may be
@@ -62,6 +69,21 @@ type Task struct {
 type RunEvent struct {
 	Results  []Result
 	Artifact *Artifact
+
+	// Note says how far the component is; it is for people and in no result.
+	Note *Note
+
+	// Block names the results; nil if they have no name.
+	Block *[32]byte
+	// Same is how many results were left out, which are those of the Block.
+	Same int
+}
+
+// Note is how far a component says that it is.
+type Note struct {
+	Text  string `json:"text,omitempty"`
+	Done  int64  `json:"done,omitempty"`
+	Total int64  `json:"total,omitempty"` // 0: not known
 }
 
 // Result answers one task. A source numbers its results from 0, in order.

@@ -19,7 +19,12 @@ func (b *build) runSource(st *stepState) error {
 	if copied, err := b.copyTwin(st); copied || err != nil {
 		return err
 	}
-	run, err := b.start(st, st.Role, st.Address, "")
+	blocks, err := b.newSourceBlocks(st)
+	if err != nil {
+		return err
+	}
+	defer blocks.wait()
+	run, err := b.start(st, st.Role, st.Address, "", blocks)
 	if err != nil {
 		return err
 	}
@@ -32,7 +37,7 @@ func (b *build) runSource(st *stepState) error {
 	if b.opts.Limit > 0 {
 		left = int64(b.opts.Limit)
 	}
-	err = pipeline[RunEvent, []sourceRow]{
+	err = pipeline[RunEvent, sourceBatch]{
 		next: func() (RunEvent, bool, error) {
 			if b.halted(st) {
 				return RunEvent{}, false, errStopped
@@ -44,13 +49,30 @@ func (b *build) runSource(st *stepState) error {
 			return ev, true, err
 		},
 		stop: func() { run.Close() },
-		work: func(ev RunEvent) ([]sourceRow, error) { return readSource(st.Role, ev.Results), nil },
-		done: func(rows []sourceRow) error { return b.passSource(st, rows, &left) },
+		work: func(ev RunEvent) (batch sourceBatch, err error) {
+			if ev.Same > 0 {
+				batch.known, err = blocks.read(ev)
+				return batch, err
+			}
+			return sourceBatch{rows: readSource(st.Role, ev.Results), block: ev.Block}, nil
+		},
+		done: func(batch sourceBatch) error { return b.passSource(st, blocks, batch, &left) },
 	}.run()
 	if errors.Is(err, errEnough) {
 		return nil
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return blocks.end(st.flow)
+}
+
+// sourceBatch is what a source sent at once: rows, or that they are those of a
+// block that is known.
+type sourceBatch struct {
+	rows  []sourceRow
+	block *[32]byte // that the rows are; nil: of none
+	known *chunkRecord
 }
 
 // errEnough ends the reading of a source that has given as many rows as are
@@ -68,6 +90,9 @@ func (b *build) copyTwin(st *stepState) (bool, error) {
 		maps.Copy(p.dropped, twin.dropped)
 		maps.Copy(p.failed, twin.failed)
 	})
+	if failed := st.failures(); !allowed(st.Step, failed) { // the twin may allow more
+		return true, fmt.Errorf("%s: %w: %d, as in %s, which is configured alike", st.Address, ErrTooManyFailures, failed, twin.Address)
+	}
 	in := &reader{flows: []*flow{twin.flow}}
 	for {
 		items, err := in.next()
@@ -117,9 +142,13 @@ func readSource(body *spec.RoleBody, results []Result) []sourceRow {
 
 // passSource counts and passes on what a source sent, up to the number of
 // rows that are left to be taken.
-func (b *build) passSource(st *stepState, list []sourceRow, left *int64) error {
-	rows := make([]hashed, 0, len(list))
-	for _, r := range list {
+func (b *build) passSource(st *stepState, blocks *sourceBlocks, batch sourceBatch, left *int64) error {
+	if known := batch.known; known != nil {
+		st.count(func(p *progress) { p.rowsOut += int64(len(known.digests)) })
+		return blocks.again(st.flow, known)
+	}
+	rows := make([]hashed, 0, len(batch.rows))
+	for _, r := range batch.rows {
 		switch {
 		case *left == 0:
 		case r.err != nil:
@@ -134,7 +163,10 @@ func (b *build) passSource(st *stepState, list []sourceRow, left *int64) error {
 		}
 	}
 	st.count(func(p *progress) { p.rowsOut += int64(len(rows)) })
-	err := st.flow.appendHashed(rows)
+	if len(rows) < len(batch.rows) {
+		batch.block = nil
+	}
+	err := blocks.add(st.flow, rows, batch.block)
 	if err == nil && *left == 0 {
 		err = errEnough
 	}

@@ -206,8 +206,13 @@ func (b *build) linkRoom() {
 		if len(st.Inputs) != 1 || st.hit || st.Kind != spec.RoleStep {
 			continue
 		}
+		room, keep := linearRoom, chunksInMemory
+		if len(st.Role.Models) > 0 {
+			room, keep = slowRoom, slowChunks
+			st.flow.keep = keep
+		}
 		if in := b.states[st.Inputs[0]]; readers[in.Step] == 1 && !in.hit && !waits[in.Step] {
-			in.flow.room = linearRoom
+			in.flow.room, in.flow.keep = int64(room), min(in.flow.keep, keep)
 		}
 	}
 }

@@ -28,7 +28,7 @@ const unlockedAge = time.Hour
 
 // maxWorkTries bounds how often a new folder is made, after somebody took one
 // for stale before it was locked.
-const maxWorkTries = 10
+const maxWorkTries = 100
 
 // workDir is a folder in which an output is made.
 type workDir struct {

@@ -69,8 +69,27 @@ func (l List) AppendParts(b []byte) []byte {
 	return b
 }
 
-// Digest is the SHA-256 of the encoded list: the key.
-func (l List) Digest() [sha256.Size]byte { return sha256.Sum256(l.Encode()) }
+// Digest is the SHA-256 of the encoded list: the key. It encodes one part at a
+// time, as values may be large.
+func (l List) Digest() (sum [sha256.Size]byte) {
+	h := sha256.New()
+	b := append(make([]byte, 0, 256), format...)
+	for _, p := range l {
+		b = binary.AppendUvarint(b, uint64(len(p.Name)))
+		b = append(b, p.Name...)
+		b = binary.AppendUvarint(b, uint64(len(p.Value)))
+		if len(p.Value) > cap(b)-len(b) {
+			h.Write(b)
+			h.Write(p.Value)
+			b = b[:0]
+			continue
+		}
+		b = append(b, p.Value...)
+	}
+	h.Write(b)
+	h.Sum(sum[:0])
+	return sum
+}
 
 // Decode reads what Encode wrote and nothing else. The values do not share
 // memory with b.

@@ -28,12 +28,29 @@ func (c Component) Check() error {
 	if c.Role == ThreatSource && (len(c.Reads) > 0 || c.ReadsAll) {
 		return fmt.Errorf("a threat source reads no columns")
 	}
+	if err := c.checkGrain(); err != nil {
+		return err
+	}
 	for _, list := range [][]Column{c.Reads, c.Writes} {
 		if err := checkColumns(list); err != nil {
 			return err
 		}
 	}
 	return c.checkCalls()
+}
+
+func (c Component) checkGrain() error {
+	switch {
+	case c.Grain == RowGrain:
+		return nil
+	case c.Grain != DatasetGrain:
+		return fmt.Errorf("unknown grain %q", c.Grain)
+	case c.Role == ThreatSource || c.Role == Output:
+		return fmt.Errorf("a %s has no grain", c.Role)
+	case slices.ContainsFunc(c.Config.Attributes, func(a Attribute) bool { return a.Kind == Samples }):
+		return fmt.Errorf("a component that sees all rows at once takes no samples")
+	}
+	return nil
 }
 
 // maxCalls bounds what a component may declare of its calls.

@@ -71,7 +71,7 @@ func (d *decoder) members(b Block, raw map[string]json.RawMessage, v reflect.Val
 		f := t.Field(i)
 		name, mode, ok := hclTag(f)
 		if !ok {
-			if f.Anonymous && f.IsExported() && f.Type.Kind() == reflect.Struct {
+			if f.Anonymous && f.Type.Kind() == reflect.Struct {
 				d.members(b, raw, v.Field(i), path, known)
 			}
 			continue

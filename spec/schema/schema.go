@@ -46,6 +46,9 @@ type Component struct {
 	// WritesOpen says that rows may hold further, undeclared columns.
 	WritesOpen bool
 
+	// Grain says what of its input the component must see to answer a row.
+	Grain Grain
+
 	// BehaviorVersion stands for the component's code in cache keys. Where it
 	// is empty, the digest of the plugin binary does.
 	BehaviorVersion string
@@ -55,6 +58,17 @@ type Component struct {
 	// says nothing.
 	Calls *Calls
 }
+
+// Grain is what of its input a component must see to answer a row.
+type Grain string
+
+// The grains.
+const (
+	RowGrain Grain = "" // the row alone: it is cached by row
+	// DatasetGrain is all rows, in order: to leave out duplicates, to balance. A
+	// change of any row runs all of them again.
+	DatasetGrain Grain = "dataset"
+)
 
 // Calls bounds the model calls that a component makes for one task: an input
 // row, or one sample of it. Replies that do not fit and are asked for again

@@ -205,6 +205,32 @@ func TestDecodeConfig(t *testing.T) {
 	}
 }
 
+// Common and common are embedded by configurations below.
+type Common struct {
+	A string `hcl:"a,optional" default:"x"`
+}
+
+type common struct {
+	B int `hcl:"b,optional" default:"3"`
+}
+
+// TestEmbedded sees that the arguments of an embedded struct are decoded as
+// they are described, whether others may see its name or not.
+func TestEmbedded(t *testing.T) {
+	type both struct {
+		Common
+		common
+	}
+	b, err := BlockOf(reflect.TypeFor[both]())
+	if err != nil || len(b.Attributes) != 2 {
+		t.Fatalf("%+v, %v", b, err)
+	}
+	var got both
+	if diags := DecodeBlock(b, []byte(`{"b":7}`), &got); len(diags) > 0 || got.A != "x" || got.B != 7 {
+		t.Errorf("%+v, %+v", got, diags)
+	}
+}
+
 func pathString(p cty.Path) string {
 	var b strings.Builder
 	for i, s := range p {

@@ -212,6 +212,17 @@ func decodeAny(b []byte) (any, error) {
 	if len(b) == 0 {
 		return nil, nil
 	}
+	// Text and numbers are most of what templates are given, and need no
+	// decoder with a buffer of its own.
+	switch c := b[0]; {
+	case c == '"':
+		var text string
+		if err := json.Unmarshal(b, &text); err == nil {
+			return text, nil
+		}
+	case (c == '-' || c >= '0' && c <= '9') && json.Valid(b):
+		return numbers(json.Number(bytes.TrimSpace(b))), nil
+	}
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.UseNumber()
 	var v any

@@ -166,7 +166,7 @@ func (o *oracle) predict() *prediction {
 		o.order = append(o.order, m)
 		o.again = o.again || m.again
 		failed := m.failures()
-		allowed := s.onError == "drop" && s.maxFailures < 0 || failed <= int64(max(s.maxFailures, 0))
+		allowed := s.allows(failed)
 		if role := s.comp != "distill" && s.comp != "dataset"; role && s.maxFailures < 0 && failed > 0 && failed == int64(m.tasks) {
 			allowed = false
 		}
@@ -232,13 +232,29 @@ func (o *oracle) step(s *step) *made {
 	return m
 }
 
+// allows says whether a step may end well with so many failures.
+func (s *step) allows(failed int64) bool {
+	return s.onError == "drop" && s.maxFailures < 0 || failed <= int64(max(s.maxFailures, 0))
+}
+
+// failuresOf counts the records of a source that cannot be used.
+func failuresOf(text []string, tag string) (n int64) {
+	for _, line := range text {
+		if _, _, failed := record(line, tag); failed != nil {
+			n++
+		}
+	}
+	return n
+}
+
 // list reads a source.
 func (o *oracle) list(s *step, m *made) {
 	text := o.source(s.file)
 	id := fmt.Sprint("list ", s.tag, s.seed, s.generation, " ", s.file, text)
 	slice := fmt.Sprint("first ", o.limit, " of ", id)
-	known := o.past.sources[id] || o.limit > 0 && o.past.sources[slice]
+	known := o.past.sources[id]
 	if o.limit > 0 {
+		known = known && s.allows(failuresOf(text, s.tag)) || o.past.sources[slice]
 		id = slice
 	}
 	if o.firsts[id] == "" {
@@ -250,13 +266,16 @@ func (o *oracle) list(s *step, m *made) {
 	}
 	o.sources[id] = true
 	for _, line := range text {
+		if o.limit > 0 && len(m.rows) == o.limit {
+			break // what stands behind the slice is not looked at
+		}
 		row, dropped, failed := record(line, s.tag)
 		switch {
 		case failed != nil:
 			m.failed[failed.code]++
 		case dropped != "":
 			m.dropped[dropped]++
-		case o.limit == 0 || len(m.rows) < o.limit:
+		default:
 			if n, ok := row["id"].(float64); ok {
 				row["id"] = fmt.Sprint(n)
 			} else if row.text("id") == "" {
