@@ -90,9 +90,10 @@ type decoder struct {
 	blocks      map[string]*block // providers, models and steps by address
 	order       []*block          // steps, inputs first
 
-	models    map[string]*Model    // used ones, by address
-	providers map[string]*Provider // of used models, by address
-	open      []openText           // what must hold no secret
+	models    map[string]*Model          // used ones, by address
+	providers map[string]*Provider       // of used models, by address
+	open      []openText                 // what must hold no secret
+	granted   map[string][][]schema.File // files that plugins may read, by plugin
 }
 
 func newDecoder(s *Source, opts Options) *decoder {
@@ -114,6 +115,7 @@ func newDecoder(s *Source, opts Options) *decoder {
 		blocks:      map[string]*block{},
 		models:      map[string]*Model{},
 		providers:   map[string]*Provider{},
+		granted:     map[string][][]schema.File{},
 	}
 }
 

@@ -49,8 +49,9 @@ func (d *decoder) files(b *RoleBody, name string) hcl.Diagnostics {
 
 // fileFinder collects the files that one pattern names.
 type fileFinder struct {
-	base  string // names are relative to it
-	found map[string]schema.File
+	base   string // names are relative to it
+	found  map[string]schema.File
+	hidden bool // hidden files count
 }
 
 var errTooManyFiles = errors.New("too many files")
@@ -148,9 +149,9 @@ func (f *fileFinder) add(path string) error {
 			return err
 		case p == path:
 			return nil
-		case hidden(e.Name()) && e.IsDir():
+		case hidden(e.Name()) && !f.hidden && e.IsDir():
 			return filepath.SkipDir
-		case hidden(e.Name()) || e.IsDir():
+		case hidden(e.Name()) && !f.hidden || e.IsDir():
 			return nil
 		}
 		if info, err := os.Stat(p); err != nil || !info.Mode().IsRegular() {

@@ -1,7 +1,9 @@
 package spec
 
 import (
+	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -9,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"github.com/autosafe/autosafe/spec/schema"
 )
 
 // Grant is what a recipe lets a plugin do beyond working on the rows it is
@@ -26,7 +30,8 @@ func (g Grant) IsZero() bool {
 	return len(g.Network) == 0 && len(g.Read) == 0 && len(g.Env) == 0
 }
 
-var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+// envName is what names of environment variables look like.
+func envName() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`) }
 
 // readGrants reads the grant blocks, once all plugins are known.
 func (s *Source) readGrants(blocks []*hcl.Block) hcl.Diagnostics {
@@ -50,14 +55,14 @@ func (s *Source) readGrants(blocks []*hcl.Block) hcl.Diagnostics {
 				"No plugin %q stands in required_plugins.%s A grant names a plugin by its local name.", name, suggest(name, names)))
 			continue
 		}
-		grant, moreDiags := readGrant(block.Body)
+		grant, moreDiags := s.readGrant(block.Body)
 		diags = append(diags, moreDiags...)
 		s.RequiredPlugins[i].Grant = grant
 	}
 	return diags
 }
 
-func readGrant(body hcl.Body) (Grant, hcl.Diagnostics) {
+func (s *Source) readGrant(body hcl.Body) (Grant, hcl.Diagnostics) {
 	var g Grant
 	content, diags := body.Content(&hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "network"}, {Name: "read"}, {Name: "env"}}})
 	for _, list := range []struct {
@@ -66,7 +71,7 @@ func readGrant(body hcl.Body) (Grant, hcl.Diagnostics) {
 		check func(string) string
 	}{
 		{"network", &g.Network, checkHostPort},
-		{"read", &g.Read, checkReadPath},
+		{"read", &g.Read, s.checkReadPath},
 		{"env", &g.Env, checkEnvName},
 	} {
 		attr, ok := content.Attributes[list.name]
@@ -105,18 +110,64 @@ func checkHostPort(text string) string {
 	return ""
 }
 
-func checkReadPath(text string) string {
+func (s *Source) checkReadPath(text string) string {
 	switch {
 	case text == "" || strings.ContainsRune(text, 0):
 		return "An empty path cannot be granted."
 	case filepath.Clean(text) == string(filepath.Separator):
 		return "The whole file system cannot be granted. Name the folders that the plugin needs."
 	}
+	if _, err := os.Stat(resolvePath(s.Dir, text)); err != nil {
+		return fmt.Sprintf("%q cannot be granted: %s. A relative path starts at the recipe's folder, %q.", text, plainPathError(err), s.Dir)
+	}
 	return ""
 }
 
+// grantedFiles are the files that a plugin may read beside those that its
+// components' arguments name, for each path that it was granted: what they hold
+// is part of what its rows depend on. Unlike elsewhere, hidden files count, as
+// they can be read.
+func (d *decoder) grantedFiles(plugin PluginRef) ([][]schema.File, *hcl.Diagnostic) {
+	if plugin.Grant == nil || len(plugin.Grant.Read) == 0 {
+		return nil, nil
+	}
+	if list, ok := d.granted[plugin.Name]; ok {
+		return list, nil
+	}
+	var list [][]schema.File
+	for _, text := range plugin.Grant.Read {
+		path, err := filepath.EvalSymlinks(resolvePath(d.src.Dir, text))
+		f := &fileFinder{base: path, found: map[string]schema.File{}, hidden: true}
+		if err == nil {
+			if path, err = filepath.Abs(path); err == nil {
+				f.base = path
+				err = f.add(path)
+			}
+		}
+		if err != nil {
+			return nil, problemAt(d.requirement(plugin.Name).Range, "Unreadable grant", "%q, which is granted to the plugin %q, cannot be read: %s.", text, plugin.Name, plainPathError(err))
+		}
+		var files []schema.File
+		for _, key := range sortedKeys(f.found) {
+			files = append(files, f.found[key])
+		}
+		list = append(list, files)
+	}
+	d.granted[plugin.Name] = list
+	return list, nil
+}
+
+func (d *decoder) requirement(name string) PluginRequirement {
+	for _, r := range d.src.RequiredPlugins {
+		if r.Name == name {
+			return r
+		}
+	}
+	return PluginRequirement{}
+}
+
 func checkEnvName(text string) string {
-	if !envName.MatchString(text) {
+	if !envName().MatchString(text) {
 		return strconv.Quote(text) + " is not the name of an environment variable."
 	}
 	return ""

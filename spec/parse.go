@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -44,8 +45,11 @@ type PluginRequirement struct {
 	Name    string // local name; prefix of its components' labels
 	Source  string // github.com/acme/autosafe-plugin-acme
 	Version string // constraint; "" for any
-	Grant   Grant
-	Range   hcl.Range
+	// SigningKey is the minisign key that releases must be signed by; "" for
+	// any, or none.
+	SigningKey string
+	Grant      Grant
+	Range      hcl.Range
 }
 
 type versionConstraint struct {
@@ -292,9 +296,15 @@ func readPlugin(attr *hcl.Attribute) (PluginRequirement, hcl.Diagnostics) {
 					"%q is not a version constraint. Write one such as \">= 0.1.0\" or \"~> 1.2\".", value))
 			}
 			req.Version = value
+		case "signing_key":
+			if !isSigningKey(value) {
+				diags = append(diags, problemAt(pair.Value.Range(), "Invalid signing key",
+					"%q is not a minisign public key. Give the second line of the publisher's minisign.pub, which begins with RW.", value))
+			}
+			req.SigningKey = value
 		default:
 			diags = append(diags, problemAt(pair.Key.Range(), "Unsupported argument",
-				"A required plugin has no %q.%s It takes source and version.", key, suggest(key, []string{"source", "version"})))
+				"A required plugin has no %q.%s It takes source, version and signing_key.", key, suggest(key, []string{"source", "version", "signing_key"})))
 		}
 	}
 	if req.Source == "" && !diags.HasErrors() {
@@ -302,4 +312,11 @@ func readPlugin(attr *hcl.Attribute) (PluginRequirement, hcl.Diagnostics) {
 			"The plugin %q has no source. Name where it comes from: source = \"github.com/acme/autosafe-plugin-acme\".", attr.Name))
 	}
 	return req, diags
+}
+
+// isSigningKey says whether text is a public key of minisign: an algorithm of
+// two bytes, an id of eight, and an Ed25519 key.
+func isSigningKey(text string) bool {
+	b, err := base64.StdEncoding.DecodeString(text)
+	return err == nil && len(b) == 2+8+32 && string(b[:2]) == "Ed"
 }

@@ -116,3 +116,22 @@ func TestDesignIsFormatted(t *testing.T) {
 		}
 	}
 }
+
+// TestSigningKey: a key that is none is noticed where it stands, and not when
+// somebody needs it.
+func TestSigningKey(t *testing.T) {
+	const key = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"
+	for text, ok := range map[string]bool{
+		key: true, "": false, "RWQf": false, key + "AA": false, "AA" + key[2:]: false, key[:55] + "!": false,
+		"untrusted comment: minisign public key": false,
+	} {
+		dir := writeRecipe(t, "autosafe {\n  required_plugins {\n    a = { source = \"x/a\", signing_key = \""+text+"\" }\n  }\n}\n")
+		src, diags := Parse(dir)
+		switch {
+		case ok && (diags.HasErrors() || src.RequiredPlugins[0].SigningKey != text):
+			t.Errorf("%q: %v", text, diags)
+		case !ok && !strings.Contains(diags.Error(), "is not a minisign public key"):
+			t.Errorf("%q: %v", text, diags)
+		}
+	}
+}

@@ -96,6 +96,7 @@ type RoleBody struct {
 
 	Models  map[string]*Model        // by slot: the attribute's name
 	Files   map[string][]schema.File // by attribute, sorted by name
+	Granted [][]schema.File          // that its plugin may read besides, by path of the grant
 	Samples int                      // 0: the component takes no samples
 	RowMap  []RowMapping             // empty: none; in order of column
 

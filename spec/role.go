@@ -84,6 +84,11 @@ func (d *decoder) roleBody(c *schema.Component, plugin PluginRef, v *blockValue)
 	for _, nested := range v.nested {
 		d.openBlock(nested)
 	}
+	granted, diag := d.grantedFiles(plugin)
+	if diag != nil {
+		diags = append(diags, diag)
+	}
+	b.Granted = granted
 	if !diags.HasErrors() {
 		diags = append(diags, b.writeConfig()...)
 	}

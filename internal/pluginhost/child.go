@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -27,6 +28,10 @@ type child struct {
 	digest  string
 	starter *starter
 	grace   time.Duration
+	printed io.Writer // gets what is written to standard output after the handshake; may be nil
+
+	dir  string // to run in; empty: this process's
+	cell *cell  // that contains it; nil: none
 
 	mu             sync.Mutex
 	killed         bool
@@ -48,8 +53,10 @@ func newChild(path string, args []string, digest string, s *starter, grace time.
 
 // Start starts the process.
 func (c *child) Start(context.Context) error {
-	if err := c.verify(); err != nil {
-		return err
+	if c.cell == nil {
+		if err := c.verify(); err != nil {
+			return err
+		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -61,11 +68,8 @@ func (c *child) Start(context.Context) error {
 		return err
 	}
 	defer closeFiles(theirs[:])
-	cmd := exec.Command(c.path, c.args...)
-	cmd.Env = c.env
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = theirs[0], theirs[1], theirs[2]
-	cmd.SysProcAttr = processAttributes()
-	if err := c.starter.start(cmd); err != nil {
+	cmd, err := c.begin(theirs)
+	if err != nil {
 		closeFiles(ours[:])
 		return err
 	}
@@ -75,6 +79,7 @@ func (c *child) Start(context.Context) error {
 		_ = cmd.Wait() // ProcessState tells
 		killGroup(cmd.Process.Pid)
 		c.hangUp()
+		c.cell.close()
 		close(c.exited)
 		select { // a process that left the group may hold the pipes
 		case <-c.drained:
@@ -83,6 +88,21 @@ func (c *child) Start(context.Context) error {
 		}
 	}()
 	return nil
+}
+
+// begin starts the command, contained or not.
+func (c *child) begin(files [3]*os.File) (*exec.Cmd, error) {
+	prepare := func(cmd *exec.Cmd) {
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = files[0], files[1], files[2]
+		cmd.SysProcAttr = processAttributes()
+	}
+	if c.cell != nil {
+		return c.cell.start(prepare, c.starter.start, c.verify)
+	}
+	cmd := exec.Command(c.path, c.args...)
+	cmd.Env, cmd.Dir = c.env, c.dir
+	prepare(cmd)
+	return cmd, c.starter.start(cmd)
 }
 
 // pipes makes the three standard files: the child's ends and ours.
@@ -190,7 +210,7 @@ func (c *child) state() string {
 
 // Stdout gives the handshake line; what a process writes after it to its
 // own standard output, past the SDK, is read and let go.
-func (c *child) Stdout() io.ReadCloser { return &firstLine{file: c.stdout} }
+func (c *child) Stdout() io.ReadCloser { return &firstLine{file: c.stdout, rest: c.printed} }
 
 func (c *child) Stderr() io.ReadCloser { return c.stderr }
 func (c *child) Name() string          { return c.path }
@@ -209,7 +229,12 @@ func (c *child) Diagnose(context.Context) string {
 	return "The file must be an autosafe plugin, built for this system and executable."
 }
 
+// PluginToHost looks at where the plugin says that it listens: a contained one
+// must not send this process elsewhere.
 func (c *child) PluginToHost(network, address string) (string, string, error) {
+	if c.cell != nil && (network != "unix" || filepath.Dir(filepath.Clean(address)) != filepath.Clean(c.cell.policy.Base)) {
+		return "", "", fmt.Errorf("the plugin listens at %s %s, and not at a socket in its folder, PLUGIN_UNIX_SOCKET_DIR", network, cleanLine(address, maxReason))
+	}
 	return network, address, nil
 }
 
@@ -221,6 +246,7 @@ func (c *child) HostToPlugin(network, address string) (string, string, error) {
 // its lines are.
 type firstLine struct {
 	file *os.File
+	rest io.Writer // gets the rest; may be nil
 	past bool
 }
 
@@ -230,13 +256,21 @@ func (f *firstLine) Read(b []byte) (int, error) {
 		if !f.past {
 			if i := bytes.IndexByte(b[:n], '\n'); i >= 0 {
 				f.past = true
+				f.swallow(b[i+1 : n])
 				return i + 1, err
 			}
 			return n, err
 		}
+		f.swallow(b[:n])
 		if err != nil {
 			return 0, err
 		}
+	}
+}
+
+func (f *firstLine) swallow(b []byte) {
+	if f.rest != nil && len(b) > 0 {
+		_, _ = f.rest.Write(b) // for tests of plugins alone
 	}
 }
 

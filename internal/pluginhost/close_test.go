@@ -54,7 +54,9 @@ func TestCrashLeavesNothing(t *testing.T) {
 	tmp := t.TempDir()
 	t.Setenv("TMPDIR", tmp)
 	h := newHost(t, nil)
-	wantRunError(t, runAll(t, h, specOf(schema.Simulator, "die", "{}"), texts("die")).err, "plugin_crashed")
+	if out := runAll(t, h, specOf(schema.Simulator, "die", "{}"), texts("die")); out.err != nil || out.results[0].Err == nil || out.results[0].Err.Code != "plugin_crashed" {
+		t.Errorf("%+v", out)
+	}
 	pidOf(t, h)
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
@@ -69,7 +71,7 @@ func TestCloseBeforeStart(t *testing.T) {
 	tmp := t.TempDir()
 	t.Setenv("TMPDIR", tmp)
 	h := newHost(t, nil)
-	p := newProcess(h, spec.PluginRef{Source: BuiltinSource})
+	p := newProcess(h, spec.PluginRef{Source: BuiltinSource}, needs{})
 	p.stop()
 	p.launch()
 	if p.err == nil {

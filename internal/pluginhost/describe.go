@@ -139,6 +139,9 @@ func (h *Host) validate(ctx context.Context, ref pluginRef, role schema.Role, co
 	if err != nil {
 		return nil, p.callError(err)
 	}
+	for _, d := range m.GetDiagnostics() { // before they are kept
+		d.Summary, d.Detail = p.secrets.Replace(d.GetSummary()), p.secrets.Replace(d.GetDetail())
+	}
 	if keep {
 		err = h.remember(key, m)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/autosafe/autosafe/internal/engine"
 	"github.com/autosafe/autosafe/internal/llm"
 	"github.com/autosafe/autosafe/plugins/sdk"
+	"github.com/autosafe/autosafe/spec/lockfile"
 	"github.com/autosafe/autosafe/spec/schema"
 )
 
@@ -38,14 +39,37 @@ type Options struct {
 	Builtin  sdk.Plugin
 	SelfPath string // the autosafe binary
 
-	Dirs   []string     // folders to look for plugins in, first match first
-	Store  *cache.Store // keeps descriptions; nil: only this Host does
-	Models llm.Client   // nil where no component will run
+	Dirs []string // folders to look for plugins in, first match first
+	// Lock says which version and which binary of each plugin is used; nil:
+	// none is locked, and only binaries that were put there by hand are.
+	Lock *lockfile.File
+	// Overrides are folders with the binary of a source, in place of what is
+	// locked and installed.
+	Overrides map[string]string
+	Store     *cache.Store // keeps descriptions; nil: only this Host does
+	Models    llm.Client   // nil where no component will run
 	// Version of autosafe, told to plugins.
 	Version string
 	// Log gets plugins' log lines, made harmless for terminals. It may be nil
 	// and is used by one goroutine at a time.
 	Log io.Writer
+
+	// Stdout gets what plugins write to standard output, which is not theirs;
+	// nil: what goes through the SDK's pipe is logged, the rest is let go. It is
+	// used by several goroutines.
+	Stdout io.Writer
+
+	// Dir is the recipe's folder, and Environ the environment from which
+	// recipes may grant plugins variables.
+	Dir     string
+	Environ []string
+	// Sandbox says how third parties' plugins are contained; "" is SandboxAuto.
+	Sandbox Sandbox
+	// PluginMemory bounds the data of a contained plugin, in bytes; 0 is
+	// DefaultMemory, and below 0 nothing does.
+	PluginMemory int64
+	// Notify gets messages for the user; it may be nil.
+	Notify func(summary, detail string)
 
 	// StartTimeout is how long a process may take to be ready; by default
 	// a minute.
@@ -63,6 +87,10 @@ type Host struct {
 	grace   time.Duration // see there; tests take longer
 	started atomic.Int64
 	work    sync.WaitGroup // processes being started and stopped
+
+	plain     atomic.Bool   // namespaces were refused
+	owners    atomic.Uint64 // runs that got a process of their own
+	levelTold sync.Once
 
 	mu        sync.Mutex
 	closed    bool
@@ -105,7 +133,12 @@ func (h *Host) Start(ctx context.Context, spec engine.RunSpec) (engine.Run, erro
 			Detail: string(spec.Role) + " " + spec.Component,
 		}
 	}
-	p, err := h.process(ctx, spec.Plugin)
+	return h.startLasting(ctx, comp, spec)
+}
+
+// begin begins a run on a process that has what it needs.
+func (h *Host) begin(ctx context.Context, comp *schema.Component, spec engine.RunSpec, n needs) (*run, error) {
+	p, err := h.processFor(ctx, spec.Plugin, n)
 	if err != nil {
 		return nil, runError("plugin_start_failed", "the plugin cannot be started", err)
 	}
@@ -113,6 +146,7 @@ func (h *Host) Start(ctx context.Context, spec engine.RunSpec) (engine.Run, erro
 	if err != nil {
 		return nil, err
 	}
+	r.alone = n.alone()
 	return r, nil
 }
 
@@ -127,21 +161,26 @@ func runError(code, summary string, err error) *engine.RunError {
 	return &engine.RunError{Code: code, Summary: summary, Detail: cleanText(err.Error(), maxDetail)}
 }
 
-// process gives the process of a binary and starts it if need be. Callers at
-// the same time share one start.
+// process gives the process of a binary that all its runs share.
 func (h *Host) process(ctx context.Context, ref pluginRef) (*process, error) {
+	return h.processFor(ctx, ref, needs{})
+}
+
+// processFor gives the process of a binary for some needs and starts it if it
+// must. Callers at the same time share one start.
+func (h *Host) processFor(ctx context.Context, ref pluginRef, n needs) (*process, error) {
 	h.mu.Lock()
 	if h.closed {
 		h.mu.Unlock()
 		return nil, errClosed
 	}
-	key := processKey(ref)
+	key := processKey(ref) + n.key()
 	p := h.processes[key]
 	if p == nil || p.over() {
 		if p != nil {
 			h.work.Go(p.stop)
 		}
-		p = newProcess(h, ref)
+		p = newProcess(h, ref, n)
 		h.processes[key] = p
 		if h.started.Add(1) == 1 {
 			h.work.Go(func() { sweepSockets(os.TempDir()) })
@@ -154,6 +193,19 @@ func (h *Host) process(ctx context.Context, ref pluginRef) (*process, error) {
 		return p, p.err
 	case <-ctx.Done():
 		return nil, calledOff(ctx.Err())
+	}
+}
+
+// retire ends a process that no run uses any more. When it returns, the process
+// is gone: what an output wrote does not change from then on.
+func (h *Host) retire(p *process) {
+	p.stop() // while it is listed, Close waits for it too
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for key, q := range h.processes {
+		if q == p {
+			delete(h.processes, key)
+		}
 	}
 }
 

@@ -64,6 +64,8 @@ func (l liar) Run(st grpc.BidiStreamingServer[pluginpb.RunRequest, pluginpb.RunR
 			switch text {
 			case "return":
 				return nil
+			case "drip":
+				return drip(st)
 			case "problems":
 				return problems(st)
 			}
@@ -114,6 +116,14 @@ func lies(text string, seq uint64) []*pluginpb.RunResponse {
 		return []*pluginpb.RunResponse{{Message: &pluginpb.RunResponse_Artifact{Artifact: &pluginpb.Artifact{Path: "../../etc/passwd"}}}}
 	case "no file":
 		return []*pluginpb.RunResponse{{Message: &pluginpb.RunResponse_Artifact{Artifact: &pluginpb.Artifact{Path: "absent"}}}}
+	case "left out":
+		return []*pluginpb.RunResponse{block(nil, 1)}
+	case "block left out":
+		return []*pluginpb.RunResponse{block(make([]byte, 32), 1)}
+	case "block with a short name":
+		return []*pluginpb.RunResponse{block([]byte("x"), 1)}
+	case "block in part":
+		return []*pluginpb.RunResponse{block(make([]byte, 32), 1, &pluginpb.Result{Seq: seq})}
 	case "unknown":
 		return []*pluginpb.RunResponse{{}, row(`{"echo":"a"}`)}
 	}
@@ -122,6 +132,12 @@ func lies(text string, seq uint64) []*pluginpb.RunResponse {
 
 func results(list ...*pluginpb.Result) *pluginpb.RunResponse {
 	return &pluginpb.RunResponse{Message: &pluginpb.RunResponse_Results{Results: &pluginpb.ResultBatch{Results: list}}}
+}
+
+func block(name []byte, same uint32, list ...*pluginpb.Result) *pluginpb.RunResponse {
+	m := results(list...)
+	m.GetResults().Block, m.GetResults().Same = name, same
+	return m
 }
 
 func TestLies(t *testing.T) {
@@ -133,6 +149,8 @@ func TestLies(t *testing.T) {
 		role schema.Role
 		run  string // code of the run's end
 		row  string // code of the row
+
+		knows bool // blocks
 	}{
 		{text: "honest"},
 		{text: "unknown"}, // a message of a later minor version
@@ -141,6 +159,10 @@ func TestLies(t *testing.T) {
 		{text: "return", run: "bad_result"},
 		{text: "huge", run: "bad_result"},
 		{text: "problems", run: "bad_result"},
+		{text: "left out", run: "bad_result"},
+		{text: "block left out", run: "bad_result"}, // nobody asked
+		{text: "block with a short name", knows: true, run: "bad_result"},
+		{text: "block in part", knows: true, run: "bad_result"},
 		{text: "undeclared", row: "bad_result"},
 		{text: "wrong type", row: "bad_result"},
 		{text: "no object", row: "bad_result"},
@@ -157,6 +179,9 @@ func TestLies(t *testing.T) {
 			s := engine.RunSpec{Address: "test", Plugin: ref, Role: schema.Simulator, Component: "echo"}
 			if tt.role == schema.Output {
 				s.Role, s.Component, s.WorkDir = tt.role, "lines", t.TempDir()
+			}
+			if tt.knows {
+				s.Known = func() ([][32]byte, error) { return nil, nil }
 			}
 			out := runAll(t, h, s, texts(tt.text))
 			if tt.run != "" {
@@ -178,13 +203,19 @@ func TestLies(t *testing.T) {
 			}
 		})
 	}
-	if h.Started() != 1 {
-		t.Errorf("%d processes were started: a lie must not cost the process", h.Started())
+	want := 1
+	for _, tt := range tests {
+		if tt.role == schema.Output && h.contains(ref) {
+			want++ // which has one of its own
+		}
+	}
+	if h.Started() != want {
+		t.Errorf("%d processes were started, want %d: a lie must not cost the process", h.Started(), want)
 	}
 }
 
 // install puts this test binary into a plugin folder under a local name.
-func install(t *testing.T, dir, name string) spec.PluginRef {
+func install(t testing.TB, dir, name string) spec.PluginRef {
 	t.Helper()
 	path := filepath.Join(dir, binaryPrefix+name)
 	link(t, path)
@@ -195,7 +226,7 @@ func install(t *testing.T, dir, name string) spec.PluginRef {
 	return spec.PluginRef{Name: name, Path: path, Digest: digest}
 }
 
-func link(t *testing.T, path string) {
+func link(t testing.TB, path string) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {

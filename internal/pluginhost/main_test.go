@@ -30,6 +30,8 @@ const hostMode = "PLUGINHOST_TEST_HOST"
 // serves the plugin that its name or its argument says.
 func TestMain(m *testing.M) {
 	switch {
+	case len(os.Args) > 1 && os.Args[1] == LaunchArgument:
+		os.Exit(Launch(os.Args[2:]))
 	case os.Getenv(transport.Handshake().MagicCookieKey) != "":
 		servePlugin(filepath.Base(os.Args[0]))
 	case os.Getenv(hostMode) != "":
@@ -61,6 +63,12 @@ func servePlugin(name string) {
 		sdk.Serve(builtinPlugin())
 	case strings.HasPrefix(name, binaryPrefix+"liar"):
 		serveLiar()
+	case strings.HasPrefix(name, binaryPrefix+"future"):
+		serveFuture()
+	case strings.HasPrefix(name, binaryPrefix+"hostile"):
+		sdk.Serve(hostilePlugin())
+	case strings.HasPrefix(name, binaryPrefix+"first"):
+		serveFirst()
 	case strings.HasPrefix(name, binaryPrefix+"chatty"):
 		fmt.Println("hello, is this the handshake?")
 		sdk.Serve(acmePlugin())
@@ -138,8 +146,23 @@ func builtinPlugin() sdk.Plugin {
 			}),
 			"count": sdk.Source(func(_ context.Context, cfg countConfig, emit func(textIn) error) error {
 				for i := range cfg.N {
-					if err := emit(textIn{fmt.Sprint(i)}); err != nil {
+					text := fmt.Sprint(i)
+					if cfg.Other {
+						text += fmt.Sprint(" of ", os.Getpid())
+					}
+					if err := emit(textIn{text}); err != nil {
 						return err
+					}
+				}
+				if cfg.Die != "" { // as often as that file has bytes
+					if b, err := os.ReadFile(cfg.Die); err != nil || len(b) > 0 {
+						_ = os.WriteFile(cfg.Die, b[:max(0, len(b)-1)], 0o666)
+						for { // until rows have arrived
+							if _, err := os.Stat(cfg.Die + ".now"); err == nil {
+								os.Exit(3)
+							}
+							time.Sleep(time.Millisecond)
+						}
 					}
 				}
 				if cfg.Fail {
@@ -151,6 +174,13 @@ func builtinPlugin() sdk.Plugin {
 		Simulators: map[string]sdk.Component{
 			"echo": sdk.Rows(echo, sdk.Behavior("1")),
 			"ask":  sdk.Rows(ask),
+			"askdie": sdk.Rows(func(ctx context.Context, cfg echoConfig, in textIn, call *sdk.Call) ([]textOut, error) {
+				out, err := ask(ctx, cfg, in, call)
+				if in.Text == "die" {
+					os.Exit(3)
+				}
+				return out, err
+			}),
 			"shrug": sdk.Rows(func(ctx context.Context, cfg echoConfig, in textIn, call *sdk.Call) ([]textOut, error) {
 				out, err := ask(ctx, cfg, in, call)
 				switch {
@@ -187,6 +217,11 @@ func builtinPlugin() sdk.Plugin {
 				}
 				return []textOut{{fmt.Sprint(cmd.Process.Pid)}}, nil
 			}),
+			"tell": sdk.Rows(func(ctx context.Context, _ struct{}, _ textIn, _ *sdk.Call) ([]textOut, error) {
+				sdk.Progress(ctx, "page \x1b[31m3", 3, 7)
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}),
 			"flood": sdk.Rows(func(_ context.Context, _ struct{}, in textIn, _ *sdk.Call) ([]textOut, error) {
 				out := make([]textOut, 200)
 				for i := range out {
@@ -200,6 +235,7 @@ func builtinPlugin() sdk.Plugin {
 				}
 				return []textOut{{in.Text}}, nil
 			}),
+			"shout": sdk.Rows(shout),
 			"print": sdk.Rows(func(_ context.Context, _ struct{}, in textIn, _ *sdk.Call) ([]textOut, error) {
 				fmt.Println("to standard output", in.Text)
 				long := append([]byte(strings.Repeat("y", 200_000)), '\n')
@@ -223,6 +259,9 @@ type rawConfig struct {
 type countConfig struct {
 	N    int  `hcl:"n"`
 	Fail bool `hcl:"fail,optional"`
+
+	Die   string `hcl:"die,optional"`
+	Other bool   `hcl:"other,optional"` // rows are of one process alone
 }
 
 func writeLines(_ context.Context, _ struct{}, rows *sdk.RowReader, out *sdk.Dir) error {

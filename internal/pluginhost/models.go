@@ -77,6 +77,8 @@ func (m *modelServer) Complete(ctx context.Context, req *pluginpb.CompleteReques
 	if r.spec.Seed == 0 {
 		call.Seed = 0
 	}
+	ctx, end := r.outlive(ctx)
+	defer end()
 	reply, err := r.host.opts.Models.Complete(ctx, call, &r.tally)
 	if err != nil {
 		return m.failed(ctx, t, err), nil

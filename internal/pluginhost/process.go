@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,8 +25,14 @@ import (
 
 type pluginRef = spec.PluginRef
 
-// processKey tells binaries apart.
-func processKey(ref pluginRef) string { return ref.Path + "\x00" + ref.Digest }
+// processKey tells binaries apart, and what they are granted.
+func processKey(ref pluginRef) string {
+	key := ref.Path + "\x00" + ref.Digest
+	if g := ref.Grant; g != nil {
+		key += fmt.Sprintf("\x00%q\x00%q\x00%q", g.Network, g.Read, g.Env)
+	}
+	return key
+}
 
 // process is a plugin's process, shared by all runs of its components.
 type process struct {
@@ -34,6 +42,8 @@ type process struct {
 	args   []string
 	digest string // hex; empty: not checked
 	output *output
+	// secrets replaces what of the environment must be in no message.
+	secrets *strings.Replacer
 
 	ready   chan struct{} // closed when err or conn is set
 	err     error
@@ -53,7 +63,7 @@ type connection struct {
 	broker *plugin.GRPCBroker
 }
 
-func newProcess(h *Host, ref pluginRef) *process {
+func newProcess(h *Host, ref pluginRef, n needs) *process {
 	p := &process{host: h, name: ref.Name, path: ref.Path, digest: ref.Digest, ready: make(chan struct{})}
 	if ref.Path == "" {
 		p.name, p.path, p.args = BuiltinSource, h.opts.SelfPath, []string{ServeArgument}
@@ -61,29 +71,52 @@ func newProcess(h *Host, ref pluginRef) *process {
 	if p.name == "" {
 		p.name = filepath.Base(p.path)
 	}
-	p.output = &output{log: h.log, name: cleanLine(p.name, maxReason)}
+	p.secrets = h.secretsOf(ref.Grant)
+	p.output = &output{log: h.log, name: cleanLine(p.name, maxReason), secrets: p.secrets}
 	p.child = newChild(p.path, p.args, p.digest, h.starter, h.grace)
+	p.child.printed = h.opts.Stdout
 	p.config = &plugin.ClientConfig{
 		HandshakeConfig: transport.Handshake(),
 		VersionedPlugins: map[int]plugin.PluginSet{
 			transport.Major: {transport.PluginName: dispenser{}},
 		},
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, dir string) (runner.Runner, error) {
-			p.child.env, p.sockets = cmd.Env, holdSockets(dir)
-			return p.child, nil
+			id, config, err := newIdentity()
+			if err != nil {
+				return nil, err
+			}
+			p.config.TLSConfig = config
+			p.child.env, p.sockets = append(cmd.Env, id), holdSockets(dir)
+			return p.child, p.shutIn(ref, n, dir)
 		},
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 		GRPCDialOptions:  transport.DialOptions(),
-		AutoMTLS:         true,
 		SkipHostEnv:      true,
 		StartTimeout:     h.opts.StartTimeout,
 		Logger:           hclog.NewNullLogger(),
 		Stderr:           p.output,
-		SyncStdout:       p.output,
+		SyncStdout:       h.stdoutOf(p.output),
 		SyncStderr:       p.output,
 	}
 	p.client = plugin.NewClient(p.config)
 	return p
+}
+
+// shutIn has a third party's process start in a folder of its own, without
+// this process's environment, and contained.
+func (p *process) shutIn(ref pluginRef, n needs, dir string) (err error) {
+	c := p.child
+	if ref.Path == "" {
+		return nil
+	}
+	if c.env, c.dir, err = p.host.prepareWork(ref, dir, c.env); err != nil {
+		return err
+	}
+	if c.cell = p.host.newCell(ref, n); c.cell == nil {
+		return p.host.uncontained()
+	}
+	c.cell.policy.Base, c.cell.policy.Args, c.cell.policy.Env = dir, c.args, c.env
+	return nil
 }
 
 // over says that the process cannot take another run.
@@ -138,7 +171,17 @@ func (p *process) connect() error {
 	return nil
 }
 
+// otherVersion is go-plugin's word for a plugin of another protocol.
+func otherVersion() *regexp.Regexp {
+	return regexp.MustCompile(`incompatible API version with plugin\. Plugin version: (\d+)`)
+}
+
 func (p *process) startError(err error) error {
+	if m := otherVersion().FindStringSubmatch(err.Error()); m != nil {
+		return &engine.RunError{Code: "plugin_protocol", Summary: "the plugin speaks another protocol", Detail: cleanText(fmt.Sprintf(
+			"%s speaks version %s of the plugin protocol, and this autosafe speaks version %d. Use a release of the plugin that was built for it, or another autosafe.",
+			p.path, m[1], transport.Major), maxDetail)}
+	}
 	detail := fmt.Sprintf("%s: %s", p.path, err)
 	if words := p.output.last(); words != "" {
 		detail += "\nIts last words:\n" + words

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -39,30 +40,37 @@ func (r *run) read() (ending, error) {
 		if err != nil {
 			return end, err
 		}
-		r.touch()
 		if r.failed() {
 			return end, nil // what comes now failed for the same reason
 		}
 		var ev engine.RunEvent
 		switch m := msg.GetMessage().(type) {
 		case *pluginpb.RunResponse_Results:
-			ev.Results, err = r.results(m.Results.GetResults())
+			if ev.Results, err = r.results(m.Results.GetResults()); err == nil {
+				err = r.block(&ev, m.Results)
+			}
 		case *pluginpb.RunResponse_Artifact:
 			ev.Artifact, err = r.artifact(m.Artifact)
 		case *pluginpb.RunResponse_Diagnostic:
 			if len(end.diags) == maxProblems {
 				return end, badResult("the plugin reports problems without end", "")
 			}
-			end.diags = append(end.diags, readDiagnostic(m.Diagnostic))
+			end.diags = append(end.diags, r.process.openly(readDiagnostic(m.Diagnostic)))
 			continue
 		case *pluginpb.RunResponse_Failure:
 			end.failure = m.Failure
 			continue
+		case *pluginpb.RunResponse_Progress:
+			ev.Note = readNote(m.Progress)
+			ev.Note.Text = r.process.secrets.Replace(ev.Note.Text)
 		default:
 			continue // of a later minor version
 		}
 		if err != nil {
 			return end, err
+		}
+		if len(ev.Results) > 0 || ev.Same > 0 || ev.Artifact != nil || ev.Note != nil {
+			r.touch() // an empty message is no sign of life
 		}
 		if !r.deliver(ev) {
 			return end, r.ctx.Err()
@@ -87,7 +95,7 @@ func (r *run) finish(end ending, err error) error {
 	case len(end.diags) > 0:
 		return refused(end.diags)
 	case end.failure != nil:
-		f := readError(end.failure)
+		f := r.rowError(end.failure)
 		return &engine.RunError{Code: f.Code, Summary: f.Summary, Detail: f.Detail}
 	case errors.Is(err, io.EOF) && owed > 0:
 		return badResult("the plugin ended without an answer to every row", fmt.Sprintf("%d rows are without one.", owed))
@@ -112,6 +120,14 @@ func refused(diags []schema.Diagnostic) *engine.RunError {
 	}
 	e.Summary = "the plugin ended the run"
 	return e
+}
+
+// readNote takes over how far a plugin says that it is.
+func readNote(m *pluginpb.Progress) *engine.Note {
+	return &engine.Note{
+		Text: cleanLine(m.GetNote(), maxReason),
+		Done: int64(min(m.GetDone(), math.MaxInt64)), Total: int64(min(m.GetTotal(), math.MaxInt64)),
+	}
 }
 
 func badResult(summary, detail string) *engine.RunError {
@@ -150,6 +166,26 @@ func (r *run) results(list []*pluginpb.Result) ([]engine.Result, error) {
 	return out, nil
 }
 
+// block takes over the name of a source's batch, and how many of its results
+// were left out. That the name is known the engine checks.
+func (r *run) block(ev *engine.RunEvent, m *pluginpb.ResultBatch) error {
+	if r.spec.Known == nil || len(m.GetBlock()) == 0 {
+		if m.GetSame() > 0 {
+			return badResult("the plugin left out rows that it was asked for", "")
+		}
+		return nil
+	}
+	if len(m.GetBlock()) != len(ev.Block) || m.GetSame() > 0 && len(ev.Results) > 0 {
+		return badResult("the plugin names a block of rows wrongly", "")
+	}
+	name := [32]byte(m.GetBlock())
+	ev.Block, ev.Same = &name, int(m.GetSame())
+	r.mu.Lock()
+	r.next += uint64(m.GetSame())
+	r.mu.Unlock()
+	return nil
+}
+
 // fillAll is fill for a batch, on several cores: reading rows is most of what
 // the host does with them.
 func (r *run) fillAll(out []engine.Result, list []*pluginpb.Result) {
@@ -177,10 +213,10 @@ func (r *run) fill(p *row.Parser, res *engine.Result, m *pluginpb.Result) {
 	case res.Err != nil:
 		return
 	case m.GetError() != nil:
-		res.Err = readError(m.GetError())
+		res.Err = r.rowError(m.GetError())
 		return
 	case m.GetDropped() != "":
-		res.Dropped = cleanLine(m.GetDropped(), maxReason)
+		res.Dropped = cleanLine(r.process.secrets.Replace(m.GetDropped()), maxReason)
 		return
 	case r.spec.Role == schema.Output && len(m.GetRows()) > 0:
 		res.Err = &engine.RowError{Code: "bad_result", Summary: "the plugin gave rows where an output gives none"}

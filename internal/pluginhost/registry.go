@@ -61,27 +61,24 @@ func requirementProblem(req spec.PluginRequirement, summary, detail string) *hcl
 	return d
 }
 
-// sentence makes a sentence of an error.
+// sentence makes a sentence of an error. One that begins with the name of a
+// file keeps that as it is.
 func sentence(err error) string {
-	text := err.Error()
-	if text == "" {
+	text := strings.TrimSuffix(err.Error(), ".") + "."
+	word, _, _ := strings.Cut(text, " ")
+	if strings.ContainsAny(strings.TrimRight(word, ".:,"), "./_") {
 		return text
 	}
-	return strings.ToUpper(text[:1]) + strings.TrimSuffix(text[1:], ".") + "."
+	return strings.ToUpper(text[:1]) + text[1:]
 }
 
-// resolve finds a required plugin and holds it to what its path and the
-// recipe say.
+// resolve finds a required plugin and holds it to what the lock file and the
+// recipe say. Nothing is started that is not what is locked.
 func (h *Host) resolve(ctx context.Context, req spec.PluginRequirement) (spec.PluginRef, *description, error) {
-	f, err := h.locate(req)
+	f, ref, err := h.find(req)
 	if err != nil {
-		return spec.PluginRef{}, nil, err
+		return ref, nil, err
 	}
-	digest, err := h.fileDigest(f.path)
-	if err != nil {
-		return spec.PluginRef{}, nil, err
-	}
-	ref := spec.PluginRef{Name: req.Name, Source: req.Source, Path: f.path, Digest: digest}
 	desc, err := h.describe(ctx, ref)
 	if err != nil {
 		return ref, nil, err
@@ -90,7 +87,34 @@ func (h *Host) resolve(ctx context.Context, req spec.PluginRequirement) (spec.Pl
 	return ref, desc, agree(req, f, desc)
 }
 
-// agree holds a description to the requirement and to the path.
+// Find finds the binary that would be used for a required plugin, and holds it
+// to the lock file. It starts nothing.
+func (h *Host) Find(req spec.PluginRequirement) (spec.PluginRef, error) {
+	_, ref, err := h.find(req)
+	return ref, err
+}
+
+func (h *Host) find(req spec.PluginRequirement) (found, spec.PluginRef, error) {
+	f, err := h.locate(req)
+	if err != nil {
+		return f, spec.PluginRef{}, err
+	}
+	digest, err := h.fileDigest(f.path)
+	if err != nil {
+		return f, spec.PluginRef{}, err
+	}
+	if f.digest != "" && digest != f.digest {
+		return f, spec.PluginRef{}, h.notLocked(req, f, digest)
+	}
+	ref := spec.PluginRef{Name: req.Name, Source: req.Source, Path: f.path, Digest: digest}
+	if !req.Grant.IsZero() {
+		ref.Grant = &req.Grant
+	}
+	return f, ref, nil
+}
+
+// agree holds a description to the requirement and to the version that was
+// looked for.
 func agree(req spec.PluginRequirement, f found, desc *description) error {
 	if desc.name != req.Source {
 		return fmt.Errorf("the binary %s says that it is %q, not %s. Set source to that, or put the right binary there",
@@ -100,8 +124,11 @@ func agree(req spec.PluginRequirement, f found, desc *description) error {
 	if err != nil {
 		return err
 	}
+	if f.override {
+		return nil
+	}
 	if f.version != nil && !says.Equal(f.version) {
-		return fmt.Errorf("the binary %s says that its version is %s, but its folder says %s", f.path, says, f.version)
+		return fmt.Errorf("the binary %s says that its version is %s, but it was released as %s. Its publisher must put that right", f.path, says, f.version)
 	}
 	allowed, err := constraints(req.Version)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -13,17 +12,38 @@ import (
 
 	"github.com/autosafe/autosafe/cache"
 	"github.com/autosafe/autosafe/spec"
+	"github.com/autosafe/autosafe/spec/lockfile"
 	"github.com/autosafe/autosafe/spec/schema"
 )
 
 const acmeSource = "github.com/acme/autosafe-plugin-acme"
 
+// binaryPrefix begins the file name of every plugin.
+const binaryPrefix = "autosafe-plugin-"
+
 // versioned puts this binary where a version of a source belongs.
 func versioned(t *testing.T, dir, source, version string) string {
 	t.Helper()
-	path := filepath.Join(dir, filepath.FromSlash(source), version, runtime.GOOS+"_"+runtime.GOARCH, binaryName(source))
+	path := lockfile.Path(dir, source, version, lockfile.Platform())
 	link(t, path)
 	return path
+}
+
+// locking is a lock file of the versions that are installed in a folder.
+func locking(t *testing.T, dir string, versions map[string]string) *lockfile.File {
+	t.Helper()
+	f := &lockfile.File{}
+	for source, version := range versions {
+		digest, err := hashFile(lockfile.Path(dir, source, version, lockfile.Platform()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Set(lockfile.Plugin{
+			Source: source, Version: version, Protocol: 1,
+			Hashes: map[string]string{lockfile.Platform(): digest, "plan9_386": strings.Repeat("ab", 32)},
+		})
+	}
+	return f
 }
 
 func openStore(t *testing.T, dir string) *cache.Store {
@@ -40,58 +60,14 @@ func openStore(t *testing.T, dir string) *cache.Store {
 	return s
 }
 
-func TestLocate(t *testing.T) {
-	first, second := t.TempDir(), t.TempDir()
-	v100 := versioned(t, second, acmeSource, "1.0.0")
-	v1100 := versioned(t, second, acmeSource, "1.10.0")
-	v120 := versioned(t, second, acmeSource, "1.2.0")
-	versioned(t, second, acmeSource, "2.0.0-rc.1")
-	plain := filepath.Join(first, binaryPrefix+"dev")
-	link(t, plain)
-	textOnly := filepath.Join(first, binaryPrefix+"text")
-	if err := os.WriteFile(textOnly, nil, 0o666); err != nil {
-		t.Fatal(err)
-	}
-	h := newHost(t, func(o *Options) { o.Dirs = []string{first, second} })
-	tests := []struct {
-		name, source, version string
-		want                  string
-		problem               string
-	}{
-		{"acme", acmeSource, "", v1100, ""},
-		{"acme", acmeSource, "~> 1.2.0", v120, ""},
-		{"acme", acmeSource, "< 1.2", v100, ""},
-		{"acme", acmeSource, "~> 3.0", "", "in none of the plugin folders"},
-		{"acme", acmeSource, "newest", "", "not a version constraint"},
-		{"dev", "github.com/acme/other", "~> 9.9", plain, ""},
-		{"text", "github.com/acme/other", "", "", "not executable"},
-		{"acme", "../../etc", "", "", "not a plugin source"},
-		{"acme", "/etc", "", "", "not a plugin source"},
-		{"acme", "", "", "", "not a plugin source"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.source+" "+tt.version, func(t *testing.T) {
-			f, err := h.locate(spec.PluginRequirement{Name: tt.name, Source: tt.source, Version: tt.version})
-			if tt.problem != "" {
-				if err == nil || !strings.Contains(err.Error(), tt.problem) {
-					t.Fatalf("error %v, want %q", err, tt.problem)
-				}
-				return
-			}
-			if err != nil || f.path != tt.want {
-				t.Errorf("%s, %v, want %s", f.path, err, tt.want)
-			}
-		})
-	}
-}
-
 func TestRegistry(t *testing.T) {
 	dir, cacheDir := t.TempDir(), t.TempDir()
 	versioned(t, dir, acmeSource, "1.2.0")
+	lock := locking(t, dir, map[string]string{acmeSource: "1.2.0"})
 	store := openStore(t, cacheDir)
 	reqs := []spec.PluginRequirement{{Name: "acme", Source: acmeSource, Version: "~> 1.2"}}
 	use := func() *Host {
-		h := newHost(t, func(o *Options) { o.Dirs, o.Store = []string{dir}, store })
+		h := newHost(t, func(o *Options) { o.Dirs, o.Lock, o.Store = []string{dir}, lock, store })
 		reg, diags := h.Registry(reqs)
 		if diags.HasErrors() {
 			t.Fatal(diags)
@@ -121,7 +97,7 @@ func TestRegistry(t *testing.T) {
 	if h := use(); h.Started() != 1 {
 		t.Errorf("%d processes for the second look, want 1 for the check", h.Started())
 	}
-	h := newHost(t, func(o *Options) { o.Dirs, o.Store = []string{dir}, store })
+	h := newHost(t, func(o *Options) { o.Dirs, o.Lock, o.Store = []string{dir}, lock, store })
 	if _, diags := h.Registry(reqs); diags.HasErrors() || h.Started() != 0 {
 		t.Errorf("%v, and %d processes for a plugin that is known", diags, h.Started())
 	}
@@ -145,23 +121,29 @@ func TestBuiltinNeedsNoProcess(t *testing.T) {
 
 func TestRegistryProblems(t *testing.T) {
 	dir := t.TempDir()
-	versioned(t, dir, "github.com/acme/autosafe-plugin-other", "1.2.0") // says that it is acme
-	versioned(t, dir, acmeSource, "7.0.0")                              // says that it is 1.2.0
+	const other = "github.com/acme/autosafe-plugin-other"
+	versioned(t, dir, other, "1.2.0")      // says that it is acme
+	versioned(t, dir, acmeSource, "7.0.0") // says that it is 1.2.0
+	lock := locking(t, dir, map[string]string{other: "1.2.0", acmeSource: "7.0.0"})
 	link(t, filepath.Join(dir, binaryPrefix+"dev"))
 	link(t, filepath.Join(dir, binaryPrefix+"echo"))
 	link(t, filepath.Join(dir, binaryPrefix+"stillborn"))
 	at := hcl.Range{Filename: "main.hcl", Start: hcl.Pos{Line: 3}}
-	tests := []struct{ name, source, version, want string }{
-		{"missing", "github.com/acme/missing", "~> 1.0", "in none of the plugin folders: " + dir},
-		{"other", "github.com/acme/autosafe-plugin-other", "", "says that it is"},
-		{"acme", acmeSource, "", "its folder says 7.0.0"},
-		{"dev", acmeSource, "~> 2.0", "the recipe requires ~> 2.0"},
-		{"stillborn", "github.com/acme/x", "", "no licence"},
-		{"echo", acmeSource, "~> 1.2.0", "local name"}, // its unnamed component is "echo", as the built-in one
+	tests := []struct {
+		name, source, version string
+		lock                  *lockfile.File
+		want                  string
+	}{
+		{"missing", "github.com/acme/missing", "~> 1.0", nil, "is not installed. Run autosafe init"},
+		{"other", other, "", lock, "says that it is"},
+		{"acme", acmeSource, "", lock, "it was released as 7.0.0"},
+		{"dev", acmeSource, "~> 2.0", nil, "the recipe requires ~> 2.0"},
+		{"stillborn", "github.com/acme/x", "", nil, "no licence"},
+		{"echo", acmeSource, "~> 1.2.0", nil, "local name"}, // its unnamed component is "echo", as the built-in one
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			h := newHost(t, func(o *Options) { o.Dirs = []string{dir} })
+			h := newHost(t, func(o *Options) { o.Dirs, o.Lock = []string{dir}, tt.lock })
 			reg, diags := h.Registry([]spec.PluginRequirement{{Name: tt.name, Source: tt.source, Version: tt.version, Range: at}})
 			if len(diags) != 1 || !strings.Contains(diags[0].Detail, tt.want) || diags[0].Subject == nil || diags[0].Subject.Start.Line != 3 {
 				t.Errorf("diagnostics %v, want %q", diags, tt.want)

@@ -29,19 +29,23 @@ type run struct {
 	process *process
 	spec    engine.RunSpec
 	columns columns
+	alone   bool // nobody else runs on the process, which ends with this run
 
-	parent context.Context
-	ctx    context.Context
-	cancel context.CancelFunc
-	stream grpc.BidiStreamingClient[pluginpb.RunRequest, pluginpb.RunResponse]
-	models *modelServer // nil if the run has no models
-	tally  llm.Tally
+	parent   context.Context
+	ctx      context.Context
+	cancel   context.CancelFunc
+	calls    context.Context // of the models; it ends when nobody waits for them any more
+	endCalls context.CancelFunc
+	stream   grpc.BidiStreamingClient[pluginpb.RunRequest, pluginpb.RunResponse]
+	models   *modelServer // nil if the run has no models
+	tally    llm.Tally
 
 	sendMu sync.Mutex // a stream takes one sender
 	mu     sync.Mutex
 	tasks  map[uint64]*task // sent and not answered
 	next   uint64           // sources: the number of the next result
 	closed bool             // CloseSend was called
+	left   bool             // its tasks were handed over to another run
 	fatal  *engine.RunError // ends the run, whatever the stream says
 
 	events chan engine.RunEvent
@@ -55,6 +59,7 @@ type run struct {
 
 // task is what is known of a task that is at the plugin.
 type task struct {
+	sent     engine.Task
 	calls    []string
 	cutShort bool // a call for it was refused because the build is stopping
 }
@@ -72,15 +77,21 @@ func newRun(parent context.Context, h *Host, p *process, comp *schema.Component,
 		events: make(chan engine.RunEvent, eventBuffer),
 		done:   make(chan struct{}),
 	}
+	r.calls, r.endCalls = context.WithCancel(parent)
 	r.touch()
 	start := &pluginpb.Start{
 		Role: string(spec.Role), Component: spec.Component, ConfigJson: spec.Config,
-		Address: spec.Address, WorkDir: spec.WorkDir, Seed: spec.Seed,
+		Address: spec.Address, WorkDir: workDirOf(spec), Seed: spec.Seed,
+		Host: &pluginpb.Capabilities{Names: []string{transport.CapabilityProgress}}, Whole: spec.Whole,
 	}
 	var err error
+	if start.Blocks, err = knownBlocks(spec); err != nil {
+		r.release()
+		return nil, err
+	}
 	if len(spec.Models) > 0 {
 		if r.models, err = serveModels(r); err != nil {
-			cancel()
+			r.release()
 			return nil, p.callError(err)
 		}
 		start.HostBrokerId = r.models.id
@@ -100,10 +111,44 @@ func newRun(parent context.Context, h *Host, p *process, comp *schema.Component,
 	return r, nil
 }
 
+// knownBlocks is what a source may leave out; nil if it is not asked to.
+func knownBlocks(spec engine.RunSpec) (*pluginpb.Blocks, error) {
+	if spec.Known == nil {
+		return nil, nil
+	}
+	names, err := spec.Known()
+	if err != nil {
+		return nil, err
+	}
+	blocks := &pluginpb.Blocks{Known: make([][]byte, len(names))}
+	for i := range names {
+		blocks.Known[i] = names[i][:]
+	}
+	return blocks, nil
+}
+
+// workDirOf is where an output writes, for a process whose working folder is
+// another; "" for the other roles.
+func workDirOf(s engine.RunSpec) string {
+	if s.WorkDir == "" {
+		return ""
+	}
+	return absolute(s.WorkDir)
+}
+
 // Send hands tasks over in batches; it blocks while the plugin is busy.
 func (r *run) Send(tasks []engine.Task) error {
+	_, err := r.send(tasks)
+	return err
+}
+
+// send is Send. If it fails, it gives the tasks that the run knows nothing of.
+func (r *run) send(tasks []engine.Task) (rest []engine.Task, err error) {
 	for len(tasks) > 0 {
 		n, batch := r.batch(tasks)
+		if n == 0 {
+			return tasks, r.sendError(io.EOF)
+		}
 		tasks = tasks[n:]
 		if batch == nil {
 			continue
@@ -113,10 +158,10 @@ func (r *run) Send(tasks []engine.Task) error {
 		r.sendMu.Unlock()
 		r.touch()
 		if err != nil {
-			return r.sendError(err)
+			return tasks, r.sendError(err)
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 // batch takes as many tasks as fit a message and notes them as sent. Tasks
@@ -126,6 +171,9 @@ func (r *run) batch(tasks []engine.Task) (n int, batch *pluginpb.TaskBatch) {
 	var refused []engine.Result
 	batch = &pluginpb.TaskBatch{}
 	r.mu.Lock()
+	if r.left {
+		tasks = nil
+	}
 	for _, t := range tasks {
 		if len(t.Row) > transport.MaxRow {
 			refused = append(refused, engine.Result{Seq: t.Seq, Err: &engine.RowError{
@@ -141,7 +189,7 @@ func (r *run) batch(tasks []engine.Task) (n int, batch *pluginpb.TaskBatch) {
 		batch.Tasks = append(batch.Tasks, &pluginpb.Task{
 			Seq: t.Seq, Row: t.Row, Sample: uint32(t.Sample), Seed: t.Seed, Split: t.Split,
 		})
-		r.tasks[t.Seq] = &task{}
+		r.tasks[t.Seq] = &task{sent: t}
 		size += len(t.Row)
 		n++
 	}
@@ -210,12 +258,16 @@ func (r *run) Close() error {
 	r.cancel()
 	<-r.done
 	r.release()
+	if r.alone {
+		r.host.retire(r.process)
+	}
 	return nil
 }
 
 // release lets go of what the run holds beside its goroutines.
 func (r *run) release() {
 	r.cancel()
+	r.endCalls()
 	if r.models != nil {
 		r.models.stop()
 	}

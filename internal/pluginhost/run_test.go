@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -79,7 +80,7 @@ func TestSourceWaits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := started.(*run)
+	r := started.(*lastingSource).run
 	eventually(t, "nothing is held back, though nobody reads", func() bool { return r.full.Load() == 1 })
 	r.mu.Lock()
 	ahead := r.next
@@ -382,6 +383,9 @@ func startRun(t *testing.T, h *Host, s engine.RunSpec) *run {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = r.Close() })
+	if l, ok := r.(*lasting); ok {
+		return l.run
+	}
 	return r.(*run)
 }
 
@@ -476,5 +480,68 @@ func TestNoRowAfterTheEnd(t *testing.T) {
 	r.receive()
 	if wantRunError(t, r.err, "unauthorized"); len(r.events) != 0 {
 		t.Errorf("a row was told as failed: %+v", <-r.events)
+	}
+}
+
+// TestBlocks runs a source again that is told what is known: it leaves that
+// out, and numbers what it sends as if it had not.
+func TestBlocks(t *testing.T) {
+	h := newHost(t, nil)
+	s := specOf(schema.ThreatSource, "count", `{"n":1000}`)
+	var known [][32]byte
+	s.Known = func() ([][32]byte, error) { return known, nil }
+	first := sourceEvents(t, h, s)
+	for _, ev := range first {
+		if ev.Block != nil {
+			known = append(known, *ev.Block)
+		}
+		if ev.Same > 0 {
+			t.Error("rows were left out that nobody knows")
+		}
+	}
+	var rows, same int
+	for _, ev := range sourceEvents(t, h, s) {
+		for _, r := range ev.Results {
+			if r.Seq != uint64(rows+same) || string(r.Rows[0]) != fmt.Sprintf(`{"text":"%d"}`, rows+same) {
+				t.Fatalf("row %d is %d, %s", rows+same, r.Seq, r.Rows[0])
+			}
+			rows++
+		}
+		if ev.Same > 0 && !slices.Contains(known, *ev.Block) {
+			t.Error("an unknown block was left out")
+		}
+		same += ev.Same
+	}
+	// How much of the source had a name the first time is a matter of time.
+	if rows+same != 1000 {
+		t.Errorf("%d rows and %d left out, want 1000 in all", rows, same)
+	}
+	s.Known = func() ([][32]byte, error) { return nil, errors.New("the cache cannot be read") }
+	if _, err := h.Start(t.Context(), s); err == nil || err.Error() != "the cache cannot be read" {
+		t.Errorf("got %v", err)
+	}
+}
+
+func sourceEvents(t *testing.T, h *Host, s engine.RunSpec) (list []engine.RunEvent) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	run, err := h.Start(ctx, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run.Close()
+	if err := run.CloseSend(); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		ev, err := run.Recv()
+		if errors.Is(err, io.EOF) {
+			return list
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, ev)
 	}
 }

@@ -1,6 +1,7 @@
 package pluginhost
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -54,8 +55,23 @@ func (s *sockets) remove() {
 		if s.lock != nil {
 			_ = s.lock.Close() // not every system removes open files
 		}
-		_ = os.RemoveAll(s.dir)
+		removeAll(s.dir)
 	})
+}
+
+// removeAll removes a folder of a process that has ended, also folders in it
+// that the process has made unreadable.
+func removeAll(dir string) {
+	if os.RemoveAll(dir) == nil {
+		return
+	}
+	_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && e.IsDir() { // no link: nothing outside is touched
+			_ = os.Chmod(path, 0o700)
+		}
+		return nil
+	})
+	_ = os.RemoveAll(dir) // what is left is left for the system
 }
 
 // sweepSockets removes the folders that hosts left behind which were killed.

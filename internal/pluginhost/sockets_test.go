@@ -83,3 +83,34 @@ func list(t *testing.T, dir string) (names []string) {
 	}
 	return names
 }
+
+// What a process has made unreadable is removed too, and what its links lead to
+// is left.
+func TestRemoveAll(t *testing.T) {
+	dir, other := filepath.Join(t.TempDir(), "work"), t.TempDir()
+	locked := filepath.Join(dir, "a", "b")
+	if err := os.MkdirAll(locked, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(locked, "file"), nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(other, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(other, filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{locked, filepath.Dir(locked)} {
+		if err := os.Chmod(path, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	removeAll(dir)
+	if _, err := os.Lstat(dir); err == nil {
+		t.Error("the folder is still there")
+	}
+	if info, err := os.Stat(other); err != nil || info.Mode().Perm() != 0o500 {
+		t.Errorf("%v, %v", info, err)
+	}
+}

@@ -64,8 +64,9 @@ func (l *lineLog) line(text string) {
 // the last lines are kept to say how it died, and all go to the log until
 // the process has written too much.
 type output struct {
-	log  *lineLog
-	name string
+	log     *lineLog
+	name    string
+	secrets *strings.Replacer // nil: there are none
 
 	mu      sync.Mutex
 	partial []byte
@@ -93,6 +94,9 @@ func (o *output) Write(b []byte) (int, error) {
 // line takes the line that is complete.
 func (o *output) line() {
 	text := logText(o.partial)
+	if o.secrets != nil {
+		text = o.secrets.Replace(text)
+	}
 	o.partial = o.partial[:0]
 	if text == "" {
 		return

@@ -1,0 +1,1 @@
+# Maintained by "autosafe init". Keep it with the recipe, and do not edit it.
