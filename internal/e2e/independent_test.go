@@ -23,9 +23,15 @@ var independentMode = flag.String("e2e.independent", "", "require: fail where th
 // aimockFiles pin the server, and what it must hash to.
 const aimockFiles = "testdata/independent"
 
-// installAimock gives the program of the server, for node. It is installed once
-// into the user's cache.
+// installAimock gives the program of the server, for node.
 func installAimock() (string, error) {
+	modules, err := npmInstall("aimock", aimockFiles, "@copilotkit/aimock/dist/cli.js")
+	return filepath.Join(modules, "@copilotkit", "aimock", "dist", "cli.js"), err
+}
+
+// npmInstall gives the folder of the modules that a lock file pins, in which
+// programs must be there. They are installed once into the user's cache.
+func npmInstall(name, files string, programs ...string) (string, error) {
 	for _, tool := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			return "", fmt.Errorf("%s is not installed: install Node.js 20.15 or newer, with npm", tool)
@@ -38,17 +44,22 @@ func installAimock() (string, error) {
 	digest := sha256.New()
 	contents := map[string][]byte{}
 	for _, name := range []string{"package.json", "package-lock.json"} {
-		if contents[name], err = os.ReadFile(filepath.Join(aimockFiles, name)); err != nil {
+		if contents[name], err = os.ReadFile(filepath.Join(files, name)); err != nil {
 			return "", err
 		}
 		digest.Write(contents[name])
 	}
-	dir := filepath.Join(cache, "autosafe-e2e", fmt.Sprintf("aimock-%x", digest.Sum(nil)[:6]))
-	program := func(dir string) string {
-		return filepath.Join(dir, "node_modules", "@copilotkit", "aimock", "dist", "cli.js")
+	dir := filepath.Join(cache, "autosafe-e2e", fmt.Sprintf("%s-%x", name, digest.Sum(nil)[:6]))
+	modules := filepath.Join(dir, "node_modules")
+	installed := func() (err error) {
+		for _, program := range programs {
+			_, serr := os.Stat(filepath.Join(modules, filepath.FromSlash(program)))
+			err = errors.Join(err, serr)
+		}
+		return err
 	}
-	if _, err := os.Stat(program(dir)); err == nil {
-		return program(dir), nil
+	if installed() == nil {
+		return modules, nil
 	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o777); err != nil {
 		return "", err
@@ -68,12 +79,21 @@ func installAimock() (string, error) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("npm ci, which needs the npm registry: %w: %s", err, out)
 	}
-	if err := os.Rename(part, dir); err != nil {
-		if _, serr := os.Stat(program(dir)); serr != nil { // nobody else was quicker
-			return "", err
-		}
+	// Another process may have been quicker.
+	if err := os.Rename(part, dir); err != nil && installed() != nil {
+		return "", err
 	}
-	return program(dir), nil
+	return modules, installed()
+}
+
+// notHere ends a test that needs what is not to be had: as failed in CI, else
+// as not run.
+func notHere(t testing.TB, what string, err error) {
+	t.Helper()
+	if os.Getenv("CI") == "true" || *independentMode == "require" {
+		t.Fatalf("%s is not there: %v", what, err)
+	}
+	t.Skipf("NOT RUN against %s: %v", what, err)
 }
 
 // aimock is a running server that none of us wrote.
@@ -88,10 +108,7 @@ func startAimock(t testing.TB, fixtures []any) *aimock {
 	t.Helper()
 	program, err := installAimock()
 	if err != nil {
-		if os.Getenv("CI") == "true" || *independentMode == "require" {
-			t.Fatalf("the independent server is not there: %v", err)
-		}
-		t.Skipf("NOT RUN against an independent server: %v", err)
+		notHere(t, "the independent server", err)
 	}
 	b, err := json.Marshal(map[string]any{"fixtures": fixtures})
 	if err != nil {
