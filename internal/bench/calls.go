@@ -193,13 +193,15 @@ func (s *suite) wide() error {
 	if err != nil {
 		return err
 	}
-	for _, c := range []*contender{own, bare} {
-		s.counted(c, m.wideRows, rules{Latency: m.wideLatency})
+	list := []*contender{own, bare}
+	var accounts []*[]account
+	for _, c := range list {
+		accounts = append(accounts, s.counted(c, m.wideRows, rules{Latency: m.wideLatency}))
 	}
-	if err := s.rounds(s.few(3), own, bare); err != nil {
+	if err := s.rounds(s.few(3), list...); err != nil {
 		return err
 	}
-	s.report.wide(own, bare, m)
+	s.report.wide(list, accounts, m)
 	return nil
 }
 

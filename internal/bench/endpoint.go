@@ -42,6 +42,8 @@ type account struct {
 	// Could is how many the limits would have let it answer from its first
 	// request to its last answer.
 	Could float64
+	// Took is how many seconds passed from its first request to its last answer.
+	Took float64
 }
 
 // share is how much of what was possible was done.
@@ -110,6 +112,7 @@ func (c *counter) settle() account {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	a := c.account
+	a.Took = c.last.Sub(c.first).Seconds()
 	full := math.Inf(1)
 	if c.rules.PerSecond > 0 {
 		full = c.rules.PerSecond

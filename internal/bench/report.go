@@ -91,7 +91,12 @@ func (r *report) oneRow(changed, same *contender, n int, calls spread) {
 	s := section{
 		title: "One changed row",
 		intro: fmt.Sprintf("A `jsonl` source of %s rows of 1 KB, a judge that asks a model about each, and an output that writes them all. "+
-			"One row's text is changed and the recipe built, and later built again. The model is a local endpoint that counts.", thousands(n)),
+			"One row's text is changed and the recipe built, and later built again. The model is a local endpoint that counts. "+
+			"Where the time goes, one after the other: the digest of the changed file, before which nothing is known to be missing; "+
+			"the start of the plugin's process; the source, which reads the file and sends the block of rows that changed; "+
+			"then the longest part, the output, which is sent all rows from the cache and writes its file anew; and the digest of that file. "+
+			"A quarter of a second would take an output that is sent nothing but what changed, with the rest of its file taken over from the one that stands there. "+
+			"That a component must promise to write row by row, and a second digest over pieces of the file would have to be kept with it.", thousands(n)),
 		head: timesHead("calls"),
 		rows: [][]string{
 			append(changed.times(), counts(calls)),
