@@ -17,8 +17,8 @@ import (
 // work as a program starts, needed or not, costs every command of every user as
 // much as a whole build with nothing to do.
 const (
-	maxInitBytes    = 3 << 20
-	maxInitAllocs   = 18_000 // without those of the library below
+	maxInitBytes    = 13 << 18 // 3.25 MiB
+	maxInitAllocs   = 18_000   // without those of the library below
 	maxPackageBytes = 400 << 10
 )
 

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"sync"
 
+	"github.com/autosafe/autosafe/plugins/sdk/pluginpb"
 	"github.com/autosafe/autosafe/spec/schema"
 )
 
@@ -17,6 +18,7 @@ type instance struct {
 	source func(ctx context.Context, emit emitFunc) error
 	rows   func(ctx context.Context, in []byte, call *Call) ([][]byte, error)
 	sink   func(ctx context.Context, rows *RowReader, out *Dir) error
+	all    func(ctx context.Context, tasks []*pluginpb.Task, call func(*pluginpb.Task) *Call) ([]*pluginpb.Result, error)
 }
 
 // emitFunc takes a source's next row, or the error that stands in its place.

@@ -26,13 +26,14 @@ type Plugin struct {
 	Version string // semantic version, without a leading v
 
 	ThreatSources map[string]Component // made by Source
-	Simulators    map[string]Component // made by Rows
-	Reflectors    map[string]Component // made by Rows
-	Judges        map[string]Component // made by Rows
+	Simulators    map[string]Component // made by Rows or Dataset
+	Reflectors    map[string]Component // made by Rows or Dataset
+	Judges        map[string]Component // made by Rows or Dataset
 	Outputs       map[string]Component // made by Sink
 }
 
-// Component is one thing that a plugin can do: made by Source, Rows or Sink.
+// Component is one thing that a plugin can do: made by Source, Rows, Dataset or
+// Sink.
 type Component struct {
 	shape shape
 	// make gives the component itself, with all that follows here. It works

@@ -67,6 +67,8 @@ func (s *server) serveRun(st stream) error {
 		return r.source(inst)
 	case inst.sink != nil:
 		return r.sink(inst)
+	case inst.all != nil:
+		return r.all(inst)
 	}
 	return r.rows(inst)
 }
@@ -92,6 +94,7 @@ func (r *runner) rows(inst instance) error {
 	ctx, cancel := context.WithCancel(r.stream.Context())
 	defer cancel()
 	out := newSender(ctx, cancel, r.stream.Send)
+	ctx = r.watched(ctx, out)
 	slots := make(chan struct{}, maxInFlight)
 	var wg sync.WaitGroup
 	for {
@@ -175,8 +178,9 @@ func (r *runner) guard(fn func() error) (err error) {
 func (r *runner) source(inst instance) error {
 	ctx, cancel := context.WithCancel(r.stream.Context())
 	defer cancel()
-	out := newSender(ctx, cancel, r.stream.Send)
+	out := newBlockSender(ctx, cancel, r.stream.Send, newBlocks(r.start.GetBlocks()))
 	out.inFlight.Store(1) // until the function returns, more may come
+	ctx = r.watched(ctx, out)
 	e := &emitter{out: out}
 	return r.whole(ctx, out, func() error { return inst.source(ctx, e.emit) })
 }
@@ -235,6 +239,7 @@ func (r *runner) sink(inst instance) error {
 	defer dir.close()
 	out := newSender(ctx, cancel, r.stream.Send)
 	out.inFlight.Store(1)
+	ctx = r.watched(ctx, out)
 	reader := &RowReader{stream: r.stream, out: out}
 	dir.rows = reader
 	var artifacts []*pluginpb.Artifact

@@ -18,18 +18,27 @@ type sender struct {
 	cancel   context.CancelFunc
 	send     func(*pluginpb.RunResponse) error
 	results  chan *pluginpb.Result
-	inFlight atomic.Int64 // tasks whose result has not been put yet
+	notes    chan *pluginpb.Progress // at most one
+	inFlight atomic.Int64            // tasks whose result has not been put yet
 	closing  chan struct{}
 	done     chan struct{}
-	err      error // of send; read after done
+	err      error   // of send; read after done
+	blocks   *blocks // of a source whose host knows them; else nil
 }
 
 var errEnded = errors.New("the run has ended")
 
 func newSender(ctx context.Context, cancel context.CancelFunc, send func(*pluginpb.RunResponse) error) *sender {
+	return newBlockSender(ctx, cancel, send, nil)
+}
+
+// newBlockSender is newSender for a source that names its batches.
+func newBlockSender(ctx context.Context, cancel context.CancelFunc, send func(*pluginpb.RunResponse) error, b *blocks) *sender {
 	s := &sender{
-		ctx: ctx, cancel: cancel, send: send,
+		blocks: b,
+		ctx:    ctx, cancel: cancel, send: send,
 		results: make(chan *pluginpb.Result, 4*transport.BatchRows),
+		notes:   make(chan *pluginpb.Progress, 1),
 		closing: make(chan struct{}),
 		done:    make(chan struct{}),
 	}
@@ -71,13 +80,27 @@ func (s *sender) loop() {
 	for {
 		first := held
 		if first == nil {
-			if first = s.next(); first == nil {
+			var note *pluginpb.Progress
+			first, note = s.next()
+			if note != nil {
+				if s.err = s.send(&pluginpb.RunResponse{Message: &pluginpb.RunResponse_Progress{Progress: note}}); s.err != nil {
+					s.cancel()
+					return
+				}
+				continue
+			}
+			if first == nil {
 				return
 			}
 		}
-		var batch []*pluginpb.Result
-		batch, held = s.collect(first, transport.BatchDelay-time.Since(last))
-		msg := &pluginpb.RunResponse{Message: &pluginpb.RunResponse_Results{Results: &pluginpb.ResultBatch{Results: batch}}}
+		var batch *pluginpb.ResultBatch
+		if s.blocks != nil {
+			batch, held = s.collectBlock(first)
+		} else {
+			batch = &pluginpb.ResultBatch{}
+			batch.Results, held = s.collect(first, transport.BatchDelay-time.Since(last), plainBatch())
+		}
+		msg := &pluginpb.RunResponse{Message: &pluginpb.RunResponse_Results{Results: batch}}
 		if s.err = s.send(msg); s.err != nil {
 			s.cancel()
 			return
@@ -86,30 +109,44 @@ func (s *sender) loop() {
 	}
 }
 
-// next waits for a result; nil when there will be none.
-func (s *sender) next() *pluginpb.Result {
+// next waits for a result or a note; both are nil when there will be none.
+func (s *sender) next() (*pluginpb.Result, *pluginpb.Progress) {
 	select {
 	case r := <-s.results:
-		return r
+		return r, nil
+	case n := <-s.notes:
+		return nil, n
 	case <-s.ctx.Done():
-		return nil
+		return nil, nil
 	case <-s.closing:
 	}
 	select { // what was put before finish
 	case r := <-s.results:
-		return r
+		return r, nil
 	default:
-		return nil
+		return nil, nil
+	}
+}
+
+// note has a note sent in place of one that waits still. It never blocks.
+func (s *sender) note(n *pluginpb.Progress) {
+	select {
+	case <-s.notes:
+	default:
+	}
+	select {
+	case s.notes <- n:
+	default: // another one came first
 	}
 }
 
 // collect adds to first what is there and, while more may come, what comes
 // within wait.
-func (s *sender) collect(first *pluginpb.Result, wait time.Duration) (batch []*pluginpb.Result, held *pluginpb.Result) {
+func (s *sender) collect(first *pluginpb.Result, wait time.Duration, limit extent) (batch []*pluginpb.Result, held *pluginpb.Result) {
 	batch = []*pluginpb.Result{first}
 	size := weight(first)
 	var timer <-chan time.Time
-	for len(batch) < transport.BatchRows && size < transport.BatchBytes {
+	for len(batch) < limit.rows && size < limit.bytes {
 		var r *pluginpb.Result
 		select {
 		case r = <-s.results:
@@ -132,7 +169,7 @@ func (s *sender) collect(first *pluginpb.Result, wait time.Duration) (batch []*p
 				return batch, nil
 			}
 		}
-		if size+weight(r) > transport.BatchBytes {
+		if size+weight(r) > limit.bytes {
 			return batch, r
 		}
 		batch = append(batch, r)
@@ -140,6 +177,11 @@ func (s *sender) collect(first *pluginpb.Result, wait time.Duration) (batch []*p
 	}
 	return batch, nil
 }
+
+// extent is how much a batch holds, or may hold.
+type extent struct{ rows, bytes int }
+
+func plainBatch() extent { return extent{transport.BatchRows, transport.BatchBytes} }
 
 // weight is about what a result weighs on the wire.
 func weight(r *pluginpb.Result) int {

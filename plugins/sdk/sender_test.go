@@ -45,7 +45,7 @@ func TestSenderWaitsForCompany(t *testing.T) {
 					close(s.closing)
 				}()
 			}
-			if batch, held := s.collect(&pluginpb.Result{}, tt.wait); len(batch) != tt.want || held != nil {
+			if batch, held := s.collect(&pluginpb.Result{}, tt.wait, plainBatch()); len(batch) != tt.want || held != nil {
 				t.Errorf("a batch of %d, held back %v; want %d", len(batch), held, tt.want)
 			}
 		})
@@ -55,7 +55,7 @@ func TestSenderWaitsForCompany(t *testing.T) {
 		s := &sender{ctx: ctx, results: make(chan *pluginpb.Result), closing: make(chan struct{})}
 		s.inFlight.Store(1)
 		cancel()
-		if batch, _ := s.collect(&pluginpb.Result{}, day); len(batch) != 1 {
+		if batch, _ := s.collect(&pluginpb.Result{}, day, plainBatch()); len(batch) != 1 {
 			t.Errorf("a batch of %d", len(batch))
 		}
 	})

@@ -22,7 +22,7 @@ func FromComponent(c schema.Component) (*Component, error) {
 	m := &Component{
 		Role: string(c.Role), Name: c.Name, Doc: c.Doc, Config: config,
 		ReadsAll: c.ReadsAll, WritesOpen: c.WritesOpen,
-		BehaviorVersion: c.BehaviorVersion, Deterministic: c.Deterministic,
+		BehaviorVersion: c.BehaviorVersion, Deterministic: c.Deterministic, Grain: string(c.Grain),
 	}
 	if n := c.Calls; n != nil && n.Min >= 0 && n.Max >= n.Min && n.Max <= math.MaxInt32 {
 		m.Calls = &Calls{Min: uint32(n.Min), Max: uint32(n.Max), Times: n.Times}
@@ -111,7 +111,7 @@ func ToComponent(m *Component) (c schema.Component, err error) {
 	c = schema.Component{
 		Role: schema.Role(m.GetRole()), Name: m.GetName(), Doc: m.GetDoc(),
 		ReadsAll: m.GetReadsAll(), WritesOpen: m.GetWritesOpen(),
-		BehaviorVersion: m.GetBehaviorVersion(), Deterministic: m.GetDeterministic(),
+		BehaviorVersion: m.GetBehaviorVersion(), Deterministic: m.GetDeterministic(), Grain: schema.Grain(m.GetGrain()),
 	}
 	fail := func(err error) (schema.Component, error) {
 		return schema.Component{}, fmt.Errorf("component %s %q: %w", c.Role, c.Name, err)

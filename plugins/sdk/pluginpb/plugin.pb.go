@@ -213,8 +213,11 @@ type Component struct {
 	BehaviorVersion string `protobuf:"bytes,9,opt,name=behavior_version,json=behaviorVersion,proto3" json:"behavior_version,omitempty"`
 	Deterministic   bool   `protobuf:"varint,10,opt,name=deterministic,proto3" json:"deterministic,omitempty"`
 	Calls           *Calls `protobuf:"bytes,11,opt,name=calls,proto3" json:"calls,omitempty"` // absent: nothing is said
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// grain is "dataset" for a component that sees all rows of its input before it
+	// answers any; empty for one that works row by row. It needs Start.whole.
+	Grain         string `protobuf:"bytes,12,opt,name=grain,proto3" json:"grain,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Component) Reset() {
@@ -322,6 +325,13 @@ func (x *Component) GetCalls() *Calls {
 		return x.Calls
 	}
 	return nil
+}
+
+func (x *Component) GetGrain() string {
+	if x != nil {
+		return x.Grain
+	}
+	return ""
 }
 
 // Calls bounds the model calls that one task takes, for estimates. Replies
@@ -1143,6 +1153,9 @@ type Start struct {
 	Address       string                 `protobuf:"bytes,5,opt,name=address,proto3" json:"address,omitempty"`                                  // for messages only: simulator.trajectory.cases
 	WorkDir       string                 `protobuf:"bytes,6,opt,name=work_dir,json=workDir,proto3" json:"work_dir,omitempty"`                   // outputs write their files here; else empty
 	Seed          int64                  `protobuf:"varint,7,opt,name=seed,proto3" json:"seed,omitempty"`                                       // the block's seed
+	Blocks        *Blocks                `protobuf:"bytes,8,opt,name=blocks,proto3" json:"blocks,omitempty"`                                    // sources only: absent from hosts that know no blocks
+	Host          *Capabilities          `protobuf:"bytes,9,opt,name=host,proto3" json:"host,omitempty"`                                        // what the host knows of what is optional: progress
+	Whole         bool                   `protobuf:"varint,10,opt,name=whole,proto3" json:"whole,omitempty"`                                    // the tasks are all rows of the input, in order
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1226,6 +1239,73 @@ func (x *Start) GetSeed() int64 {
 	return 0
 }
 
+func (x *Start) GetBlocks() *Blocks {
+	if x != nil {
+		return x.Blocks
+	}
+	return nil
+}
+
+func (x *Start) GetHost() *Capabilities {
+	if x != nil {
+		return x.Host
+	}
+	return nil
+}
+
+func (x *Start) GetWhole() bool {
+	if x != nil {
+		return x.Whole
+	}
+	return false
+}
+
+// Blocks lets a source name the batches that it sends, and leave out those
+// that the host has from an earlier run. A plugin may do without.
+type Blocks struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Known         [][]byte               `protobuf:"bytes,1,rep,name=known,proto3" json:"known,omitempty"` // names of 32 bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Blocks) Reset() {
+	*x = Blocks{}
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Blocks) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Blocks) ProtoMessage() {}
+
+func (x *Blocks) ProtoReflect() protoreflect.Message {
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Blocks.ProtoReflect.Descriptor instead.
+func (*Blocks) Descriptor() ([]byte, []int) {
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *Blocks) GetKnown() [][]byte {
+	if x != nil {
+		return x.Known
+	}
+	return nil
+}
+
 type TaskBatch struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Tasks         []*Task                `protobuf:"bytes,1,rep,name=tasks,proto3" json:"tasks,omitempty"`
@@ -1235,7 +1315,7 @@ type TaskBatch struct {
 
 func (x *TaskBatch) Reset() {
 	*x = TaskBatch{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[16]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1247,7 +1327,7 @@ func (x *TaskBatch) String() string {
 func (*TaskBatch) ProtoMessage() {}
 
 func (x *TaskBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[16]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1260,7 +1340,7 @@ func (x *TaskBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskBatch.ProtoReflect.Descriptor instead.
 func (*TaskBatch) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{16}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *TaskBatch) GetTasks() []*Task {
@@ -1284,7 +1364,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[17]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1296,7 +1376,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[17]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1309,7 +1389,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{17}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Task) GetSeq() uint64 {
@@ -1355,6 +1435,7 @@ type RunResponse struct {
 	//	*RunResponse_Artifact
 	//	*RunResponse_Diagnostic
 	//	*RunResponse_Failure
+	//	*RunResponse_Progress
 	Message       isRunResponse_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1362,7 +1443,7 @@ type RunResponse struct {
 
 func (x *RunResponse) Reset() {
 	*x = RunResponse{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[18]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1374,7 +1455,7 @@ func (x *RunResponse) String() string {
 func (*RunResponse) ProtoMessage() {}
 
 func (x *RunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[18]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1387,7 +1468,7 @@ func (x *RunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunResponse.ProtoReflect.Descriptor instead.
 func (*RunResponse) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{18}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RunResponse) GetMessage() isRunResponse_Message {
@@ -1433,6 +1514,15 @@ func (x *RunResponse) GetFailure() *RowError {
 	return nil
 }
 
+func (x *RunResponse) GetProgress() *Progress {
+	if x != nil {
+		if x, ok := x.Message.(*RunResponse_Progress); ok {
+			return x.Progress
+		}
+	}
+	return nil
+}
+
 type isRunResponse_Message interface {
 	isRunResponse_Message()
 }
@@ -1455,6 +1545,11 @@ type RunResponse_Failure struct {
 	Failure *RowError `protobuf:"bytes,4,opt,name=failure,proto3,oneof"`
 }
 
+type RunResponse_Progress struct {
+	// Where Start.host has "progress": how far the run is, to be shown to people.
+	Progress *Progress `protobuf:"bytes,5,opt,name=progress,proto3,oneof"`
+}
+
 func (*RunResponse_Results) isRunResponse_Message() {}
 
 func (*RunResponse_Artifact) isRunResponse_Message() {}
@@ -1463,16 +1558,85 @@ func (*RunResponse_Diagnostic) isRunResponse_Message() {}
 
 func (*RunResponse_Failure) isRunResponse_Message() {}
 
-type ResultBatch struct {
+func (*RunResponse_Progress) isRunResponse_Message() {}
+
+// Progress is what is shown while a run goes on. It is in no result and no key.
+type Progress struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Results       []*Result              `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	Note          string                 `protobuf:"bytes,1,opt,name=note,proto3" json:"note,omitempty"` // a few words: "page 3", "reading the archive"
+	Done          uint64                 `protobuf:"varint,2,opt,name=done,proto3" json:"done,omitempty"`
+	Total         uint64                 `protobuf:"varint,3,opt,name=total,proto3" json:"total,omitempty"` // 0: not known
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Progress) Reset() {
+	*x = Progress{}
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Progress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Progress) ProtoMessage() {}
+
+func (x *Progress) ProtoReflect() protoreflect.Message {
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Progress.ProtoReflect.Descriptor instead.
+func (*Progress) Descriptor() ([]byte, []int) {
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Progress) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *Progress) GetDone() uint64 {
+	if x != nil {
+		return x.Done
+	}
+	return 0
+}
+
+func (x *Progress) GetTotal() uint64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+type ResultBatch struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Results []*Result              `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	// Sources only, and where Start has blocks: a name of 32 bytes that stands
+	// for these rows in this order and for no others, such as their SHA-256.
+	Block []byte `protobuf:"bytes,2,opt,name=block,proto3" json:"block,omitempty"`
+	// The number of results that are left out because the host knows the block.
+	// They are numbered as if they had been sent.
+	Same          uint32 `protobuf:"varint,3,opt,name=same,proto3" json:"same,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ResultBatch) Reset() {
 	*x = ResultBatch{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[19]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1484,7 +1648,7 @@ func (x *ResultBatch) String() string {
 func (*ResultBatch) ProtoMessage() {}
 
 func (x *ResultBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[19]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1497,7 +1661,7 @@ func (x *ResultBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResultBatch.ProtoReflect.Descriptor instead.
 func (*ResultBatch) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{19}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ResultBatch) GetResults() []*Result {
@@ -1505,6 +1669,20 @@ func (x *ResultBatch) GetResults() []*Result {
 		return x.Results
 	}
 	return nil
+}
+
+func (x *ResultBatch) GetBlock() []byte {
+	if x != nil {
+		return x.Block
+	}
+	return nil
+}
+
+func (x *ResultBatch) GetSame() uint32 {
+	if x != nil {
+		return x.Same
+	}
+	return 0
 }
 
 // Result answers one task. A source, which has none, numbers its results
@@ -1521,7 +1699,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[20]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1533,7 +1711,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[20]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1546,7 +1724,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{20}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Result) GetSeq() uint64 {
@@ -1590,7 +1768,7 @@ type RowError struct {
 
 func (x *RowError) Reset() {
 	*x = RowError{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[21]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1602,7 +1780,7 @@ func (x *RowError) String() string {
 func (*RowError) ProtoMessage() {}
 
 func (x *RowError) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[21]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1615,7 +1793,7 @@ func (x *RowError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RowError.ProtoReflect.Descriptor instead.
 func (*RowError) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{21}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RowError) GetCode() string {
@@ -1658,7 +1836,7 @@ type Artifact struct {
 
 func (x *Artifact) Reset() {
 	*x = Artifact{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[22]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1670,7 +1848,7 @@ func (x *Artifact) String() string {
 func (*Artifact) ProtoMessage() {}
 
 func (x *Artifact) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[22]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1683,7 +1861,7 @@ func (x *Artifact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Artifact.ProtoReflect.Descriptor instead.
 func (*Artifact) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{22}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Artifact) GetPath() string {
@@ -1727,7 +1905,7 @@ type CompleteRequest struct {
 
 func (x *CompleteRequest) Reset() {
 	*x = CompleteRequest{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[23]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1739,7 +1917,7 @@ func (x *CompleteRequest) String() string {
 func (*CompleteRequest) ProtoMessage() {}
 
 func (x *CompleteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[23]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1752,7 +1930,7 @@ func (x *CompleteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompleteRequest.ProtoReflect.Descriptor instead.
 func (*CompleteRequest) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{23}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CompleteRequest) GetRun() string {
@@ -1852,7 +2030,7 @@ type Message struct {
 
 func (x *Message) Reset() {
 	*x = Message{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[24]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1864,7 +2042,7 @@ func (x *Message) String() string {
 func (*Message) ProtoMessage() {}
 
 func (x *Message) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[24]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1877,7 +2055,7 @@ func (x *Message) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Message.ProtoReflect.Descriptor instead.
 func (*Message) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{24}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Message) GetRole() string {
@@ -1926,7 +2104,7 @@ type ToolCall struct {
 
 func (x *ToolCall) Reset() {
 	*x = ToolCall{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[25]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1938,7 +2116,7 @@ func (x *ToolCall) String() string {
 func (*ToolCall) ProtoMessage() {}
 
 func (x *ToolCall) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[25]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1951,7 +2129,7 @@ func (x *ToolCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToolCall.ProtoReflect.Descriptor instead.
 func (*ToolCall) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{25}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ToolCall) GetId() string {
@@ -1986,7 +2164,7 @@ type Tool struct {
 
 func (x *Tool) Reset() {
 	*x = Tool{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[26]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1998,7 +2176,7 @@ func (x *Tool) String() string {
 func (*Tool) ProtoMessage() {}
 
 func (x *Tool) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[26]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2011,7 +2189,7 @@ func (x *Tool) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tool.ProtoReflect.Descriptor instead.
 func (*Tool) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{26}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Tool) GetName() string {
@@ -2053,7 +2231,7 @@ type CompleteResponse struct {
 
 func (x *CompleteResponse) Reset() {
 	*x = CompleteResponse{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[27]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2065,7 +2243,7 @@ func (x *CompleteResponse) String() string {
 func (*CompleteResponse) ProtoMessage() {}
 
 func (x *CompleteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[27]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2078,7 +2256,7 @@ func (x *CompleteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompleteResponse.ProtoReflect.Descriptor instead.
 func (*CompleteResponse) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{27}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CompleteResponse) GetCall() string {
@@ -2169,7 +2347,7 @@ const file_autosafe_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x06plugin\x18\x04 \x01(\v2 .autosafe.plugin.v1.CapabilitiesR\x06plugin\x12=\n" +
 	"\n" +
 	"components\x18\x05 \x03(\v2\x1d.autosafe.plugin.v1.ComponentR\n" +
-	"components\"\x9e\x03\n" +
+	"components\"\xb4\x03\n" +
 	"\tComponent\x12\x12\n" +
 	"\x04role\x18\x01 \x01(\tR\x04role\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x10\n" +
@@ -2183,7 +2361,8 @@ const file_autosafe_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x10behavior_version\x18\t \x01(\tR\x0fbehaviorVersion\x12$\n" +
 	"\rdeterministic\x18\n" +
 	" \x01(\bR\rdeterministic\x12/\n" +
-	"\x05calls\x18\v \x01(\v2\x19.autosafe.plugin.v1.CallsR\x05calls\"A\n" +
+	"\x05calls\x18\v \x01(\v2\x19.autosafe.plugin.v1.CallsR\x05calls\x12\x14\n" +
+	"\x05grain\x18\f \x01(\tR\x05grain\"A\n" +
 	"\x05Calls\x12\x10\n" +
 	"\x03min\x18\x01 \x01(\rR\x03min\x12\x10\n" +
 	"\x03max\x18\x02 \x01(\rR\x03max\x12\x14\n" +
@@ -2247,7 +2426,7 @@ const file_autosafe_plugin_v1_plugin_proto_rawDesc = "" +
 	"RunRequest\x121\n" +
 	"\x05start\x18\x01 \x01(\v2\x19.autosafe.plugin.v1.StartH\x00R\x05start\x125\n" +
 	"\x05tasks\x18\x02 \x01(\v2\x1d.autosafe.plugin.v1.TaskBatchH\x00R\x05tasksB\t\n" +
-	"\amessage\"\xc9\x01\n" +
+	"\amessage\"\xc9\x02\n" +
 	"\x05Start\x12\x12\n" +
 	"\x04role\x18\x01 \x01(\tR\x04role\x12\x1c\n" +
 	"\tcomponent\x18\x02 \x01(\tR\tcomponent\x12\x1f\n" +
@@ -2256,7 +2435,13 @@ const file_autosafe_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x0ehost_broker_id\x18\x04 \x01(\rR\fhostBrokerId\x12\x18\n" +
 	"\aaddress\x18\x05 \x01(\tR\aaddress\x12\x19\n" +
 	"\bwork_dir\x18\x06 \x01(\tR\aworkDir\x12\x12\n" +
-	"\x04seed\x18\a \x01(\x03R\x04seed\";\n" +
+	"\x04seed\x18\a \x01(\x03R\x04seed\x122\n" +
+	"\x06blocks\x18\b \x01(\v2\x1a.autosafe.plugin.v1.BlocksR\x06blocks\x124\n" +
+	"\x04host\x18\t \x01(\v2 .autosafe.plugin.v1.CapabilitiesR\x04host\x12\x14\n" +
+	"\x05whole\x18\n" +
+	" \x01(\bR\x05whole\"\x1e\n" +
+	"\x06Blocks\x12\x14\n" +
+	"\x05known\x18\x01 \x03(\fR\x05known\";\n" +
 	"\tTaskBatch\x12.\n" +
 	"\x05tasks\x18\x01 \x03(\v2\x18.autosafe.plugin.v1.TaskR\x05tasks\"l\n" +
 	"\x04Task\x12\x10\n" +
@@ -2264,17 +2449,24 @@ const file_autosafe_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x03row\x18\x02 \x01(\fR\x03row\x12\x16\n" +
 	"\x06sample\x18\x03 \x01(\rR\x06sample\x12\x12\n" +
 	"\x04seed\x18\x04 \x01(\x03R\x04seed\x12\x14\n" +
-	"\x05split\x18\x05 \x01(\tR\x05split\"\x8d\x02\n" +
+	"\x05split\x18\x05 \x01(\tR\x05split\"\xc9\x02\n" +
 	"\vRunResponse\x12;\n" +
 	"\aresults\x18\x01 \x01(\v2\x1f.autosafe.plugin.v1.ResultBatchH\x00R\aresults\x12:\n" +
 	"\bartifact\x18\x02 \x01(\v2\x1c.autosafe.plugin.v1.ArtifactH\x00R\bartifact\x12@\n" +
 	"\n" +
 	"diagnostic\x18\x03 \x01(\v2\x1e.autosafe.plugin.v1.DiagnosticH\x00R\n" +
 	"diagnostic\x128\n" +
-	"\afailure\x18\x04 \x01(\v2\x1c.autosafe.plugin.v1.RowErrorH\x00R\afailureB\t\n" +
-	"\amessage\"C\n" +
+	"\afailure\x18\x04 \x01(\v2\x1c.autosafe.plugin.v1.RowErrorH\x00R\afailure\x12:\n" +
+	"\bprogress\x18\x05 \x01(\v2\x1c.autosafe.plugin.v1.ProgressH\x00R\bprogressB\t\n" +
+	"\amessage\"H\n" +
+	"\bProgress\x12\x12\n" +
+	"\x04note\x18\x01 \x01(\tR\x04note\x12\x12\n" +
+	"\x04done\x18\x02 \x01(\x04R\x04done\x12\x14\n" +
+	"\x05total\x18\x03 \x01(\x04R\x05total\"m\n" +
 	"\vResultBatch\x124\n" +
-	"\aresults\x18\x01 \x03(\v2\x1a.autosafe.plugin.v1.ResultR\aresults\"|\n" +
+	"\aresults\x18\x01 \x03(\v2\x1a.autosafe.plugin.v1.ResultR\aresults\x12\x14\n" +
+	"\x05block\x18\x02 \x01(\fR\x05block\x12\x12\n" +
+	"\x04same\x18\x03 \x01(\rR\x04same\"|\n" +
 	"\x06Result\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x12\n" +
 	"\x04rows\x18\x02 \x03(\fR\x04rows\x12\x18\n" +
@@ -2355,7 +2547,7 @@ func file_autosafe_plugin_v1_plugin_proto_rawDescGZIP() []byte {
 	return file_autosafe_plugin_v1_plugin_proto_rawDescData
 }
 
-var file_autosafe_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_autosafe_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_autosafe_plugin_v1_plugin_proto_goTypes = []any{
 	(*Capabilities)(nil),     // 0: autosafe.plugin.v1.Capabilities
 	(*DescribeRequest)(nil),  // 1: autosafe.plugin.v1.DescribeRequest
@@ -2373,18 +2565,20 @@ var file_autosafe_plugin_v1_plugin_proto_goTypes = []any{
 	(*PathStep)(nil),         // 13: autosafe.plugin.v1.PathStep
 	(*RunRequest)(nil),       // 14: autosafe.plugin.v1.RunRequest
 	(*Start)(nil),            // 15: autosafe.plugin.v1.Start
-	(*TaskBatch)(nil),        // 16: autosafe.plugin.v1.TaskBatch
-	(*Task)(nil),             // 17: autosafe.plugin.v1.Task
-	(*RunResponse)(nil),      // 18: autosafe.plugin.v1.RunResponse
-	(*ResultBatch)(nil),      // 19: autosafe.plugin.v1.ResultBatch
-	(*Result)(nil),           // 20: autosafe.plugin.v1.Result
-	(*RowError)(nil),         // 21: autosafe.plugin.v1.RowError
-	(*Artifact)(nil),         // 22: autosafe.plugin.v1.Artifact
-	(*CompleteRequest)(nil),  // 23: autosafe.plugin.v1.CompleteRequest
-	(*Message)(nil),          // 24: autosafe.plugin.v1.Message
-	(*ToolCall)(nil),         // 25: autosafe.plugin.v1.ToolCall
-	(*Tool)(nil),             // 26: autosafe.plugin.v1.Tool
-	(*CompleteResponse)(nil), // 27: autosafe.plugin.v1.CompleteResponse
+	(*Blocks)(nil),           // 16: autosafe.plugin.v1.Blocks
+	(*TaskBatch)(nil),        // 17: autosafe.plugin.v1.TaskBatch
+	(*Task)(nil),             // 18: autosafe.plugin.v1.Task
+	(*RunResponse)(nil),      // 19: autosafe.plugin.v1.RunResponse
+	(*Progress)(nil),         // 20: autosafe.plugin.v1.Progress
+	(*ResultBatch)(nil),      // 21: autosafe.plugin.v1.ResultBatch
+	(*Result)(nil),           // 22: autosafe.plugin.v1.Result
+	(*RowError)(nil),         // 23: autosafe.plugin.v1.RowError
+	(*Artifact)(nil),         // 24: autosafe.plugin.v1.Artifact
+	(*CompleteRequest)(nil),  // 25: autosafe.plugin.v1.CompleteRequest
+	(*Message)(nil),          // 26: autosafe.plugin.v1.Message
+	(*ToolCall)(nil),         // 27: autosafe.plugin.v1.ToolCall
+	(*Tool)(nil),             // 28: autosafe.plugin.v1.Tool
+	(*CompleteResponse)(nil), // 29: autosafe.plugin.v1.CompleteResponse
 }
 var file_autosafe_plugin_v1_plugin_proto_depIdxs = []int32{
 	0,  // 0: autosafe.plugin.v1.DescribeRequest.host:type_name -> autosafe.plugin.v1.Capabilities
@@ -2401,32 +2595,35 @@ var file_autosafe_plugin_v1_plugin_proto_depIdxs = []int32{
 	12, // 11: autosafe.plugin.v1.ValidateResponse.diagnostics:type_name -> autosafe.plugin.v1.Diagnostic
 	13, // 12: autosafe.plugin.v1.Diagnostic.path:type_name -> autosafe.plugin.v1.PathStep
 	15, // 13: autosafe.plugin.v1.RunRequest.start:type_name -> autosafe.plugin.v1.Start
-	16, // 14: autosafe.plugin.v1.RunRequest.tasks:type_name -> autosafe.plugin.v1.TaskBatch
-	17, // 15: autosafe.plugin.v1.TaskBatch.tasks:type_name -> autosafe.plugin.v1.Task
-	19, // 16: autosafe.plugin.v1.RunResponse.results:type_name -> autosafe.plugin.v1.ResultBatch
-	22, // 17: autosafe.plugin.v1.RunResponse.artifact:type_name -> autosafe.plugin.v1.Artifact
-	12, // 18: autosafe.plugin.v1.RunResponse.diagnostic:type_name -> autosafe.plugin.v1.Diagnostic
-	21, // 19: autosafe.plugin.v1.RunResponse.failure:type_name -> autosafe.plugin.v1.RowError
-	20, // 20: autosafe.plugin.v1.ResultBatch.results:type_name -> autosafe.plugin.v1.Result
-	21, // 21: autosafe.plugin.v1.Result.error:type_name -> autosafe.plugin.v1.RowError
-	24, // 22: autosafe.plugin.v1.CompleteRequest.messages:type_name -> autosafe.plugin.v1.Message
-	26, // 23: autosafe.plugin.v1.CompleteRequest.tools:type_name -> autosafe.plugin.v1.Tool
-	25, // 24: autosafe.plugin.v1.Message.tool_calls:type_name -> autosafe.plugin.v1.ToolCall
-	25, // 25: autosafe.plugin.v1.CompleteResponse.tool_calls:type_name -> autosafe.plugin.v1.ToolCall
-	21, // 26: autosafe.plugin.v1.CompleteResponse.error:type_name -> autosafe.plugin.v1.RowError
-	1,  // 27: autosafe.plugin.v1.Plugin.Describe:input_type -> autosafe.plugin.v1.DescribeRequest
-	10, // 28: autosafe.plugin.v1.Plugin.Validate:input_type -> autosafe.plugin.v1.ValidateRequest
-	14, // 29: autosafe.plugin.v1.Plugin.Run:input_type -> autosafe.plugin.v1.RunRequest
-	23, // 30: autosafe.plugin.v1.Host.Complete:input_type -> autosafe.plugin.v1.CompleteRequest
-	2,  // 31: autosafe.plugin.v1.Plugin.Describe:output_type -> autosafe.plugin.v1.DescribeResponse
-	11, // 32: autosafe.plugin.v1.Plugin.Validate:output_type -> autosafe.plugin.v1.ValidateResponse
-	18, // 33: autosafe.plugin.v1.Plugin.Run:output_type -> autosafe.plugin.v1.RunResponse
-	27, // 34: autosafe.plugin.v1.Host.Complete:output_type -> autosafe.plugin.v1.CompleteResponse
-	31, // [31:35] is the sub-list for method output_type
-	27, // [27:31] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	17, // 14: autosafe.plugin.v1.RunRequest.tasks:type_name -> autosafe.plugin.v1.TaskBatch
+	16, // 15: autosafe.plugin.v1.Start.blocks:type_name -> autosafe.plugin.v1.Blocks
+	0,  // 16: autosafe.plugin.v1.Start.host:type_name -> autosafe.plugin.v1.Capabilities
+	18, // 17: autosafe.plugin.v1.TaskBatch.tasks:type_name -> autosafe.plugin.v1.Task
+	21, // 18: autosafe.plugin.v1.RunResponse.results:type_name -> autosafe.plugin.v1.ResultBatch
+	24, // 19: autosafe.plugin.v1.RunResponse.artifact:type_name -> autosafe.plugin.v1.Artifact
+	12, // 20: autosafe.plugin.v1.RunResponse.diagnostic:type_name -> autosafe.plugin.v1.Diagnostic
+	23, // 21: autosafe.plugin.v1.RunResponse.failure:type_name -> autosafe.plugin.v1.RowError
+	20, // 22: autosafe.plugin.v1.RunResponse.progress:type_name -> autosafe.plugin.v1.Progress
+	22, // 23: autosafe.plugin.v1.ResultBatch.results:type_name -> autosafe.plugin.v1.Result
+	23, // 24: autosafe.plugin.v1.Result.error:type_name -> autosafe.plugin.v1.RowError
+	26, // 25: autosafe.plugin.v1.CompleteRequest.messages:type_name -> autosafe.plugin.v1.Message
+	28, // 26: autosafe.plugin.v1.CompleteRequest.tools:type_name -> autosafe.plugin.v1.Tool
+	27, // 27: autosafe.plugin.v1.Message.tool_calls:type_name -> autosafe.plugin.v1.ToolCall
+	27, // 28: autosafe.plugin.v1.CompleteResponse.tool_calls:type_name -> autosafe.plugin.v1.ToolCall
+	23, // 29: autosafe.plugin.v1.CompleteResponse.error:type_name -> autosafe.plugin.v1.RowError
+	1,  // 30: autosafe.plugin.v1.Plugin.Describe:input_type -> autosafe.plugin.v1.DescribeRequest
+	10, // 31: autosafe.plugin.v1.Plugin.Validate:input_type -> autosafe.plugin.v1.ValidateRequest
+	14, // 32: autosafe.plugin.v1.Plugin.Run:input_type -> autosafe.plugin.v1.RunRequest
+	25, // 33: autosafe.plugin.v1.Host.Complete:input_type -> autosafe.plugin.v1.CompleteRequest
+	2,  // 34: autosafe.plugin.v1.Plugin.Describe:output_type -> autosafe.plugin.v1.DescribeResponse
+	11, // 35: autosafe.plugin.v1.Plugin.Validate:output_type -> autosafe.plugin.v1.ValidateResponse
+	19, // 36: autosafe.plugin.v1.Plugin.Run:output_type -> autosafe.plugin.v1.RunResponse
+	29, // 37: autosafe.plugin.v1.Host.Complete:output_type -> autosafe.plugin.v1.CompleteResponse
+	34, // [34:38] is the sub-list for method output_type
+	30, // [30:34] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_autosafe_plugin_v1_plugin_proto_init() }
@@ -2444,11 +2641,12 @@ func file_autosafe_plugin_v1_plugin_proto_init() {
 		(*RunRequest_Start)(nil),
 		(*RunRequest_Tasks)(nil),
 	}
-	file_autosafe_plugin_v1_plugin_proto_msgTypes[18].OneofWrappers = []any{
+	file_autosafe_plugin_v1_plugin_proto_msgTypes[19].OneofWrappers = []any{
 		(*RunResponse_Results)(nil),
 		(*RunResponse_Artifact)(nil),
 		(*RunResponse_Diagnostic)(nil),
 		(*RunResponse_Failure)(nil),
+		(*RunResponse_Progress)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2456,7 +2654,7 @@ func file_autosafe_plugin_v1_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_autosafe_plugin_v1_plugin_proto_rawDesc), len(file_autosafe_plugin_v1_plugin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   28,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -26,6 +26,10 @@ const (
 	BatchDelay = 5 * time.Millisecond
 )
 
+// CapabilityProgress is what a host that shows the progress of a run names in
+// Start.host.
+const CapabilityProgress = "progress"
+
 // MaxRow is the most that one task or one result may weigh, in bytes; above
 // it the row fails with CodeRowTooLarge. A message holds one such row at most.
 const (
@@ -35,7 +39,10 @@ const (
 )
 
 // window is how much may be under way on one stream before the sender waits.
-const window = 4 << 20
+const window = 1 << 20
+
+// buffer is how much is written, or read, at a time.
+const buffer = 64 << 10
 
 // Handshake keeps a plugin from being run by hand or by another program. It
 // is no security measure.
@@ -53,6 +60,8 @@ func ServerOptions() []grpc.ServerOption {
 		grpc.MaxRecvMsgSize(MaxMessage),
 		grpc.MaxSendMsgSize(MaxMessage),
 		grpc.ForceServerCodecV2(newCodec()),
+		grpc.ReadBufferSize(buffer),
+		grpc.WriteBufferSize(buffer),
 		grpc.InitialWindowSize(window),
 		grpc.InitialConnWindowSize(4 * window),
 	}
@@ -62,6 +71,8 @@ func ServerOptions() []grpc.ServerOption {
 func DialOptions() []grpc.DialOption {
 	return []grpc.DialOption{
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(MaxMessage), grpc.MaxCallSendMsgSize(MaxMessage), grpc.ForceCodecV2(newCodec())),
+		grpc.WithReadBufferSize(buffer),
+		grpc.WithWriteBufferSize(buffer),
 		grpc.WithInitialWindowSize(window),
 		grpc.WithInitialConnWindowSize(4 * window),
 		grpc.WithIdleTimeout(0), // a quiet connection is no reason to close it

@@ -1,0 +1,217 @@
+// Package reference writes down what a plugin's components take and give: the
+// arguments, columns and template variables that they declare, for people as
+// Markdown and for programs as JSON. The reference of the built-in components
+// and that of any plugin are made by it.
+package reference
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/autosafe/autosafe/spec/schema"
+)
+
+// Markdown is a page about components, in order of their roles.
+func Markdown(title, intro string, list []schema.Component) string {
+	list = sorted(list)
+	var b strings.Builder
+	fmt.Fprintf(&b, "# %s\n\n%s\n\n", title, intro)
+	for _, c := range list {
+		fmt.Fprintf(&b, "- [`%s %q`](#%s): %s\n", c.Role, c.Name, anchor(c), sentence(c.Doc))
+	}
+	for _, c := range list {
+		component(&b, c)
+	}
+	return b.String()
+}
+
+// sorted puts components in the order of the pipeline, and of names within it.
+func sorted(list []schema.Component) []schema.Component {
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b schema.Component) int {
+		return slices.Index(schema.Roles(), a.Role) - slices.Index(schema.Roles(), b.Role)
+	})
+	return list
+}
+
+// anchor is what forges make of a component's heading.
+func anchor(c schema.Component) string {
+	return strings.ToLower(string(c.Role) + "-" + c.Name)
+}
+
+func sentence(doc string) string {
+	if i := strings.Index(doc, ". "); i >= 0 {
+		doc = doc[:i+1]
+	}
+	return doc
+}
+
+func component(b *strings.Builder, c schema.Component) {
+	fmt.Fprintf(b, "\n## %s %q\n\n%s\n", c.Role, c.Name, c.Doc)
+	if c.Role == schema.Output {
+		b.WriteString("\nEvery output also takes `path` (string, required), the folder to write, relative to the recipe's.\n")
+	}
+	block(b, "Arguments", c.Config)
+	templates(b, c.Config)
+	columns(b, "Reads", c.Reads, c.ReadsAll, "The whole row.")
+	columns(b, "Writes", c.Writes, c.WritesOpen, "Further columns, as they come.")
+	if c.Grain == schema.DatasetGrain {
+		b.WriteString("\nIt sees all rows of its input at once: where one changes, all run again.\n")
+	}
+	if c.BehaviorVersion != "" {
+		fmt.Fprintf(b, "\nBehaviour version: %s.\n", c.BehaviorVersion)
+	}
+}
+
+func block(b *strings.Builder, title string, s schema.Block) {
+	if len(s.Attributes) > 0 {
+		fmt.Fprintf(b, "\n%s:\n\n| name | type | default | |\n|---|---|---|---|\n", title)
+	}
+	for _, a := range s.Attributes {
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", a.Name, attributeType(a), defaultOf(a), Cell(a.Doc+limits(a)))
+	}
+	for _, n := range s.Blocks {
+		labels := ""
+		for _, l := range n.Labels {
+			labels += fmt.Sprintf(" %q", l)
+		}
+		block(b, fmt.Sprintf("Block `%s%s`: %s Its arguments", n.Type, labels, Cell(n.Doc)), n.Block)
+	}
+}
+
+func attributeType(a schema.Attribute) string {
+	switch a.Kind {
+	case schema.Model:
+		return "model"
+	case schema.Template:
+		return "template"
+	case schema.Files:
+		return "path or paths"
+	case schema.Samples:
+		return "number of samples"
+	case schema.RowMap:
+		return "map of CEL over `record`"
+	case schema.JSONSchema:
+		return "JSON Schema"
+	}
+	return TypeName(a.Type)
+}
+
+// TypeName is a type in words.
+func TypeName(ty cty.Type) string {
+	switch {
+	case ty == cty.NilType || ty == cty.DynamicPseudoType:
+		return "any"
+	case ty.IsListType():
+		return "list of " + TypeName(ty.ElementType())
+	case ty.IsMapType():
+		return "map of " + TypeName(ty.ElementType())
+	case ty.IsObjectType():
+		names := make([]string, 0, len(ty.AttributeTypes()))
+		for name := range ty.AttributeTypes() {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		return "object {" + strings.Join(names, ", ") + "}"
+	}
+	return ty.FriendlyName()
+}
+
+// longDefault is where a default is shown in full below the table.
+const longDefault = 60
+
+func defaultOf(a schema.Attribute) string {
+	switch {
+	case a.Required:
+		return "required"
+	case a.Default == cty.NilVal:
+		return ""
+	}
+	text, err := schema.ValueToJSON(a.Default)
+	if err != nil {
+		return ""
+	}
+	if len(text) > longDefault {
+		return "see below"
+	}
+	return "`" + Cell(string(text)) + "`"
+}
+
+func limits(a schema.Attribute) string {
+	var out []string
+	if len(a.OneOf) > 0 {
+		out = append(out, "One of "+strings.Join(a.OneOf, ", ")+".")
+	}
+	if a.Min != nil {
+		out = append(out, fmt.Sprintf("At least %v.", *a.Min))
+	}
+	if a.Max != nil {
+		out = append(out, fmt.Sprintf("At most %v.", *a.Max))
+	}
+	if a.Sensitive {
+		out = append(out, "Sensitive: in no key, log or file.")
+	}
+	if a.Volatile {
+		out = append(out, "In no key.")
+	}
+	if len(out) == 0 {
+		return ""
+	}
+	return " " + strings.Join(out, " ")
+}
+
+// Cell makes text fit a table's cell.
+func Cell(s string) string {
+	s = strings.Join(strings.Fields(s), " ")
+	return strings.ReplaceAll(s, "|", "\\|")
+}
+
+// templates lists the variables and the default text of each template.
+func templates(b *strings.Builder, s schema.Block) {
+	for _, a := range s.Attributes {
+		if a.Kind == schema.Template {
+			fmt.Fprintf(b, "\nVariables of `%s`:\n\n| variable | type | |\n|---|---|---|\n", a.Name)
+			for _, v := range a.Variables {
+				fmt.Fprintf(b, "| `{{ .%s }}` | %s | %s |\n", v.Name, TypeName(v.Type), Cell(v.Doc))
+			}
+		}
+		if a.Default == cty.NilVal || a.Type != cty.String {
+			continue
+		}
+		if text := a.Default.AsString(); len(text) > longDefault {
+			fence := "```"
+			if strings.Contains(text, fence) {
+				fence = "````"
+			}
+			fmt.Fprintf(b, "\nDefault of `%s`:\n\n%stext\n%s\n%s\n", a.Name, fence, strings.TrimSpace(text), fence)
+		}
+	}
+}
+
+func columns(b *strings.Builder, title string, list []schema.Column, open bool, rest string) {
+	if len(list) == 0 && !open {
+		return
+	}
+	fmt.Fprintf(b, "\n%s:\n\n", title)
+	for _, c := range list {
+		name := "`" + c.Name + "`"
+		if c.Name == schema.BlockName {
+			name = "a column named after the block"
+		}
+		optional := ""
+		if c.Optional {
+			optional = ", optional"
+		}
+		fmt.Fprintf(b, "- %s (%s%s)", name, TypeName(c.Type), optional)
+		if c.Doc != "" {
+			fmt.Fprintf(b, ": %s", c.Doc)
+		}
+		b.WriteString("\n")
+	}
+	if open {
+		fmt.Fprintf(b, "- %s\n", rest)
+	}
+}
