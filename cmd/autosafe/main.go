@@ -8,7 +8,7 @@ import (
 )
 
 func main() {
-	collectLater()
+	collectSteadily(os.Args[1:])
 	os.Exit(cli.Run(os.Args[1:], cli.Env{
 		Stdout:  os.Stdout,
 		Stderr:  os.Stderr,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -123,7 +124,10 @@ func cmdCollector(ts *testscript.TestScript, neg bool, args []string) {
 		defer mu.Unlock()
 		f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666)
 		if err == nil {
-			_, err = io.Copy(f, r.Body)
+			var z *gzip.Reader
+			if z, err = gzip.NewReader(r.Body); err == nil {
+				_, err = io.Copy(f, z)
+			}
 			err = errors.Join(err, f.Close())
 		}
 		if err != nil {

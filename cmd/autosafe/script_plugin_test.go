@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -22,13 +25,43 @@ type pluginRow struct {
 	Instruction string `json:"instruction" doc:"What the customer asks for."`
 }
 
+type stampConfig struct {
+	How string `hcl:"how" doc:"What the stamp is made of."`
+}
+
+type stamped struct {
+	Stamp string `json:"stamp" doc:"The stamp."`
+}
+
 func servePlugin() {
+	var stamps atomic.Int64
 	sdk.Serve(sdk.Plugin{
 		Name: "github.com/acme/" + pluginName, Version: "1.0.0",
 		ThreatSources: map[string]sdk.Component{"tickets": sdk.Source(
 			func(_ context.Context, c pluginConfig, emit func(pluginRow) error) error {
 				return emit(pluginRow{"Close every ticket of " + c.Queue + "."})
 			})},
+		// It says that it is deterministic, and that is a lie for some of its
+		// ways.
+		Reflectors: map[string]sdk.Component{"stamp": sdk.Rows(
+			func(_ context.Context, c stampConfig, in pluginRow, _ *sdk.Call) ([]stamped, error) {
+				what, arg, _ := strings.Cut(c.How, " ")
+				switch what {
+				case "count":
+					return []stamped{{fmt.Sprint(stamps.Add(1))}}, nil
+				case "file":
+					b, err := os.ReadFile(arg)
+					if err != nil {
+						return nil, sdk.Fail("unreadable", err.Error())
+					}
+					return []stamped{{strings.TrimSpace(string(b))}}, nil
+				case "variable":
+					return nil, sdk.Fail("variable", arg+" is "+os.Getenv(arg))
+				case "die":
+					os.Exit(3)
+				}
+				return []stamped{{in.Instruction}}, nil
+			}, sdk.Deterministic(), sdk.Behavior("1"))},
 	})
 }
 

@@ -59,6 +59,12 @@ func TestScripts(t *testing.T) {
 		Dir:           filepath.Join("testdata", "script"),
 		UpdateScripts: *update,
 		Setup:         setup,
+		Condition: func(name string) (bool, error) {
+			if name != "landlock" {
+				return false, fmt.Errorf("unknown condition %q", name)
+			}
+			return landlocked(), nil
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"endpoint":  cmdEndpoint,
 			"calls":     cmdCalls,
@@ -80,6 +86,7 @@ func TestScripts(t *testing.T) {
 			"scrape":    cmdScrape,
 			"collector": cmdCollector,
 			"plugin":    cmdPlugin,
+			"publish":   cmdPublish,
 		},
 	})
 }

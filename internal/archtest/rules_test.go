@@ -18,6 +18,10 @@ const (
 	grpc       = "google.golang.org/grpc"
 	hcl        = "github.com/hashicorp/hcl/v2"
 	hclog      = "github.com/hashicorp/go-hclog"
+	minisign   = "aead.dev/minisign"
+	ociSpec    = "github.com/opencontainers/image-spec"
+	oras       = "oras.land/oras-go/v2"
+	landlock   = "github.com/landlock-lsm/go-landlock"
 	jsonSchema = "github.com/santhosh-tekuri/jsonschema/v6"
 	tokenizer  = "github.com/tiktoken-go/tokenizer"
 	edits      = "github.com/agext/levenshtein"
@@ -27,6 +31,8 @@ const (
 	promModel  = "github.com/prometheus/client_model"
 	promText   = "github.com/prometheus/common"
 	protobuf   = "google.golang.org/protobuf"
+	xNetBPF    = "golang.org/x/net/bpf"
+	xSys       = "golang.org/x/sys"
 	xTerm      = "golang.org/x/term"
 	xText      = "golang.org/x/text"
 )
@@ -45,28 +51,32 @@ func rules() []rule {
 	return []rule{
 		{"cmd/autosafe", []string{"cmd/autosafe/internal/cli"}, nil},
 		{"cmd/autosafe/internal/cli", []string{"cmd/autosafe/internal/view", "internal", "plugins/builtin", "plugins/sdk", "spec", "cache"}, []string{hcl}},
-		{"cmd/autosafe/internal/view", []string{"internal/control", "internal/engine", "internal/provenance", "internal/row", "spec"}, []string{hcl, edits, xTerm, xText}},
+		{"cmd/autosafe/internal/view", []string{"internal/control", "internal/engine", "internal/install", "internal/provenance", "internal/row", "spec"}, []string{hcl, edits, xTerm, xText}},
 
 		{"internal/archtest", nil, nil},
 		{"internal/bench", []string{"plugins/sdk/llmtest"}, nil},
+		{"internal/contain", nil, []string{landlock, xNetBPF, xSys}},
 		{"internal/control", []string{"internal/engine", "internal/llm"}, nil},
 		{"internal/doctest", nil, nil},
 		{"internal/e2e", nil, nil},
+		{"internal/install", []string{"spec"}, []string{goVersion, hcl, minisign, ociSpec, oras}},
 		{"internal/key", nil, nil},
 		{"internal/row", []string{"spec/jsontext"}, nil},
 		{"internal/engine", []string{"internal/key", "internal/row", "spec", "cache"}, nil},
 		{"internal/llm", []string{"internal/key", "internal/llm/offline", "spec"}, []string{openAI, jsonSchema, tokenizer}},
 		{"internal/llm/offline", nil, nil},
+		{"internal/skeleton", []string{"plugins/sdk/python", "spec/schema"}, nil},
 		{"plugins/sdk/llmtest", nil, nil},
 		{"internal/telemetry", []string{"internal/control", "internal/engine", "internal/llm", "spec"}, []string{otel, promText, promModel, protobuf}},
 		{"internal/provenance", []string{"internal/engine", "internal/key", "internal/llm", "internal/row", "spec", "cache"}, nil},
-		{"internal/pluginhost", []string{"internal/engine", "internal/llm", "internal/row", "plugins/sdk", "spec", "cache"}, []string{goPlugin, hclog, grpc, protobuf, hcl, cty, goVersion}},
+		{"internal/pluginhost", []string{"internal/contain", "internal/engine", "internal/llm", "internal/row", "plugins/sdk", "spec", "cache"}, []string{goPlugin, hclog, grpc, protobuf, hcl, cty, goVersion}},
 
 		{"plugins/builtin", []string{"plugins/builtin", "plugins/sdk", "spec/jsontext", "spec/ots", "spec/schema"}, nil},
 		{"plugins/builtin/parquet", []string{"plugins/builtin", "plugins/sdk", "spec/ots", "spec/schema"}, []string{parquet}},
 		{"plugins/sdk", []string{"plugins/sdk", "spec/ots", "spec/schema"}, []string{goPlugin, hclog, grpc, protobuf, cty}},
 
 		{"spec", []string{"spec/schema", "spec/ots", "spec/jsontext"}, []string{hcl, cty, cel, edits, goVersion}},
+		{"spec/lockfile", nil, nil},
 		{"spec/schema", nil, []string{cty}},
 		{"spec/ots", nil, []string{cty}},
 		{"spec/jsontext", nil, nil},
@@ -83,6 +93,8 @@ func soleUsers() map[string][]string {
 		cel:      {"spec"},
 		parquet:  {"plugins/builtin", "internal/e2e"},
 		compress: {"cache"},
+		minisign: {"internal/install"},
+		oras:     {"internal/install"},
 		otel:     {"internal/telemetry"},
 		promText: {"internal/telemetry"},
 	}

@@ -34,6 +34,10 @@ interrupted, or failed, goes on from there when it is asked for again.
 -budget-usd stops before the calls of this build have cost more than that. What
 was answered is kept: build again, with more, to go on from there.
 
+-audit makes a share of the rows of components that call themselves
+deterministic once more, when all is built, and fails if a byte differs. It
+keeps nothing of what it makes.
+
 -replay answers calls from a log that autosafe calls export wrote, and keeps the
 answers in the cache. What is not in the log is called as usual, or refused with
 -offline.
@@ -51,6 +55,7 @@ reached; 64 wrong usage; 130 interrupted.`,
 			flags.Var(&how.budget, "budget-usd", "stop before the calls made cost more than `X` US dollars")
 			flags.StringVar(&how.replay, "replay", "", "answer calls from the recorded log in `FILE`")
 			flags.StringVar(&how.metrics, "metrics", "", "answer Prometheus on `ADDR`, such as localhost:9464, while the build runs")
+			flags.Var(&how.audit, "audit", "make `SHARE` of the rows of deterministic components again, such as 1%, and compare")
 			flags.BoolVar(&how.traces, "traces", false, "send OpenTelemetry spans to where OTEL_EXPORTER_OTLP_ENDPOINT says")
 			how.selection.declare(flags)
 			return func(inv *invocation) int { return inv.build(how) }
@@ -66,6 +71,7 @@ type buildFlags struct {
 	replay             string // a log that calls are answered from
 	metrics            string // address to answer Prometheus on
 	traces             bool
+	audit              share     // of rows that are made again; 0: none
 	plan               *planFile // to be done; nil: whatever is missing
 }
 
@@ -143,7 +149,7 @@ func (inv *invocation) build(how buildFlags) int {
 		return code
 	}
 	began := time.Now()
-	log, err := how.openReplay()
+	log, err := openReplay(how.replay)
 	if err != nil {
 		inv.fail("Unusable log", err)
 		return inv.nothingBuilt("the recorded log cannot be used")
@@ -170,6 +176,10 @@ func (inv *invocation) build(how buildFlags) int {
 	e := s.engine(how.selection, engine.Options{OutDir: how.OutDir, Events: w.event, Interrupt: s.stop, KeepGoing: how.keepGoing})
 	sum, err := e.Build(ctx)
 	w.end(err != nil)
+	var audited hcl.Diagnostics
+	if err == nil && how.audit > 0 {
+		audited, err = inv.audit(ctx, e, sum, how.audit)
+	}
 	sum.PluginProcesses = s.host.Started()
 	switch {
 	case err == nil:
@@ -189,6 +199,9 @@ func (inv *invocation) build(how buildFlags) int {
 	inv.view.EndProgress()
 	inv.replayed(log)
 	diags := buildDiagnostics(s.recipe, err)
+	if errors.Is(err, errAudit) {
+		diags = audited
+	}
 	if errors.Is(err, errBudget) {
 		diags = hcl.Diagnostics{overBudget(sum, float64(how.budget))}
 	}

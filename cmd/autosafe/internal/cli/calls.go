@@ -255,14 +255,14 @@ func writeCalls(w io.Writer, log *provenance.CallLog, refs []provenance.CallRef)
 	return written, out.Flush()
 }
 
-// openReplay opens the log that a build is to run against; nil: none.
-func (how *buildFlags) openReplay() (*llm.Replay, error) {
-	if how.replay == "" {
+// openReplay opens the log that a build or a plan is to go by; nil: none.
+func openReplay(path string) (*llm.Replay, error) {
+	if path == "" {
 		return nil, nil
 	}
-	log, err := llm.OpenReplay(how.replay)
+	log, err := llm.OpenReplay(path)
 	if bad := new(llm.LogError); err != nil && !errors.As(err, &bad) {
-		return nil, fmt.Errorf("%s cannot be read: %w", view.Quote(how.replay), pathCause(err))
+		return nil, fmt.Errorf("%s cannot be read: %w", view.Quote(path), pathCause(err))
 	}
 	return log, err
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/autosafe/autosafe/cmd/autosafe/internal/view"
+	"github.com/autosafe/autosafe/internal/pluginhost"
 )
 
 // Exit codes. They are part of the contract with scripts.
@@ -54,9 +55,10 @@ type command struct {
 type takes int
 
 const (
-	takesNone   takes = iota
-	takesCache        // it works on a cache
-	takesRecipe       // it reads a recipe, and may use a cache
+	takesNone    takes = iota
+	takesCache         // it works on a cache
+	takesPlugins       // it may start plugins, too
+	takesRecipe        // it reads a recipe, and may do both
 )
 
 // invocation is one run of a command.
@@ -71,9 +73,9 @@ type invocation struct {
 // commands is the table of subcommands in the order in which help lists them.
 func commands() []command {
 	return []command{
-		validateCommand(), fmtCommand(), planCommand(), buildCommand(),
+		initCommand(), validateCommand(), fmtCommand(), planCommand(), buildCommand(),
 		whyCommand(), showCommand(), diffCommand(), costCommand(), callsCommand(), buildsCommand(), graphCommand(), ctlCommand(),
-		batchesCommand(), cacheCommand(), versionCommand(), serveCommand(),
+		batchesCommand(), pluginsCommand(), cacheCommand(), versionCommand(), serveCommand(),
 	}
 }
 
@@ -84,6 +86,9 @@ func Run(args []string, env Env) int {
 		return exitUsage
 	}
 	name := args[0]
+	if name == pluginhost.LaunchArgument { // no command: it becomes another program
+		return pluginhost.Launch(args[1:])
+	}
 	switch {
 	case asksHelp(name):
 		return help(args[1:], env)
@@ -164,6 +169,9 @@ func (c command) run(args []string, env Env) int {
 	}
 	if !inv.progress.Valid() {
 		return inv.usageError("-progress is auto, tty, plain or none, not %s", view.Quote(string(inv.progress)))
+	}
+	if mode := pluginhost.Sandbox(inv.sandbox); mode != "" && !mode.Valid() {
+		return inv.usageError("-plugin-sandbox is auto, require or off, not %s", view.Quote(inv.sandbox))
 	}
 	if len(inv.args) < c.minArgs {
 		return inv.usageError("it takes %s", c.args)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -35,6 +36,7 @@ type common struct {
 	cacheDir string
 	vars     list
 	varFiles list
+	sandbox  string
 }
 
 // list is a flag that may be given several times.
@@ -55,6 +57,9 @@ func (c *common) declare(flags *flag.FlagSet, what takes) {
 	if what == takesRecipe {
 		flags.Var(&c.vars, "var", "set a variable: `NAME=VALUE`; may be repeated")
 		flags.Var(&c.varFiles, "var-file", "set variables from `FILE`; may be repeated")
+	}
+	if what >= takesPlugins {
+		flags.StringVar(&c.sandbox, "plugin-sandbox", string(pluginhost.SandboxAuto), "how third parties' plugins are contained: `MODE` is auto, require or off")
 	}
 }
 
@@ -142,7 +147,15 @@ func (inv *invocation) open(dir string, needs needs) (*session, bool) {
 			return nil, false
 		}
 	}
-	s := inv.newSession(source, store, needs)
+	plugins, err := inv.pluginSetup(source)
+	if err != nil {
+		inv.report(source, append(diags, problem("Unusable plugins", err)))
+		if store != nil {
+			_ = store.Close() // nothing was written
+		}
+		return nil, false
+	}
+	s := inv.newSession(source, store, needs, plugins)
 	registry, more := s.host.Registry(source.RequiredPlugins)
 	diags = append(diags, more...)
 	if !diags.HasErrors() {
@@ -163,7 +176,7 @@ func (inv *invocation) open(dir string, needs needs) (*session, bool) {
 	return nil, false
 }
 
-func (inv *invocation) newSession(source *spec.Source, store *cache.Store, needs needs) *session {
+func (inv *invocation) newSession(source *spec.Source, store *cache.Store, needs needs, plugins pluginSetup) *session {
 	s := &session{source: source, store: store, stop: make(chan struct{})}
 	var calls llm.ReadyStore = callStore{store}
 	if needs.replay != nil {
@@ -179,15 +192,33 @@ func (inv *invocation) newSession(source *spec.Source, store *cache.Store, needs
 			s.halt()
 		},
 	})}
-	self, err := os.Executable()
-	if err != nil {
-		self = os.Args[0]
-	}
 	s.host = pluginhost.New(pluginhost.Options{
-		Builtin: builtin.Plugin(), SelfPath: self, Dirs: inv.pluginDirs(source.Dir),
+		Builtin: builtin.Plugin(), SelfPath: selfPath(), Dirs: inv.pluginDirs(source.Dir),
+		Lock: plugins.lock, Overrides: plugins.overrides,
 		Models: s.models, Store: store, Version: Version, Log: inv.view.PluginLog(),
+		Dir: source.Dir, Environ: inv.Environ, Sandbox: pluginhost.Sandbox(inv.sandbox), Notify: inv.view.Notify,
+		PluginMemory: inv.pluginMemory(),
 	})
 	return s
+}
+
+// pluginMemory is how much memory a plugin's process may have, in bytes; 0 is
+// the default, and below 0 nothing bounds it.
+func (inv *invocation) pluginMemory() int64 {
+	const name, most = "AUTOSAFE_PLUGIN_MEMORY", 1 << 20
+	text := inv.getenv(name)
+	if text == "" {
+		return 0
+	}
+	gib, err := strconv.ParseUint(text, 10, 64)
+	switch {
+	case err != nil || gib > most:
+		inv.view.Notify(name+" is ignored", "It is a number of GiB, or 0 for no limit, and not "+view.Quote(text)+".")
+		return 0
+	case gib == 0:
+		return -1
+	}
+	return int64(gib) << 30
 }
 
 // report shows problems with the lines that they stand on.
@@ -275,7 +306,16 @@ func (inv *invocation) pluginDirs(recipe string) []string {
 type callStore struct{ store *cache.Store }
 
 func (c callStore) Get(key [32]byte) ([]byte, bool, error) {
-	b, err := c.store.Get(cache.Calls, key)
+	return found(c.store.Get(cache.Calls, key))
+}
+
+// Peek implements llm.PeekStore.
+func (c callStore) Peek(key [32]byte) ([]byte, bool, error) {
+	return found(c.store.Peek(cache.Calls, key))
+}
+
+// found makes of what the cache says what the model client wants to know.
+func found(b []byte, err error) ([]byte, bool, error) {
 	if errors.Is(err, cache.ErrNotFound) {
 		return nil, false, nil
 	}
@@ -315,10 +355,7 @@ func (c callStore) GetBatch(key [32]byte) ([]byte, bool, error) {
 			b, err = c.store.Get(cache.Batches, key)
 		}
 	}
-	if errors.Is(err, cache.ErrNotFound) {
-		return nil, false, nil
-	}
-	return b, err == nil, err
+	return found(b, err)
 }
 
 // PutBatch implements llm.BatchStore.

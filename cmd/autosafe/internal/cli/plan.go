@@ -29,19 +29,38 @@ what the same step took before, or from what its component declares.
 With -out the plan is saved, and autosafe build FILE does exactly that, or says
 what has changed since.
 
+With -replay the plan is of autosafe build -replay FILE: calls that the log
+answers cost nothing and are left out. Which calls a row makes shows when it
+runs. So the plan says how many of a step's calls the log cannot answer at
+least, since it holds no more of the step's models, and how many at most.
+
 With -detailed-exitcode: 0 nothing to do; 1 error; 2 a build would do something.`,
 		setup: func(flags *flag.FlagSet) func(*invocation) int {
 			detailed := flags.Bool("detailed-exitcode", false, "exit with 2 if a build would do something")
 			var job buildJob
 			flags.StringVar(&job.OutDir, "output-dir", "", "plan for outputs below `DIR` instead of the recipe's folder")
 			file := flags.String("out", "", "save the plan in `FILE`, for autosafe build FILE")
+			replay := flags.String("replay", "", "plan for a build that the recorded log in `FILE` answers")
 			job.selection.declare(flags)
-			return func(inv *invocation) int { return inv.plan(job, *file, *detailed) }
+			return func(inv *invocation) int {
+				switch {
+				case *replay != "" && *file != "":
+					return inv.usageError("a saved plan holds no log: give -replay to autosafe build")
+				case *replay != "" && len(job.Refresh) > 0:
+					return inv.usageError("-refresh asks models anew, and -replay answers from a log")
+				}
+				return inv.plan(job, *file, *replay, *detailed)
+			}
 		},
 	}
 }
 
-func (inv *invocation) plan(job buildJob, file string, detailed bool) int {
+func (inv *invocation) plan(job buildJob, file, replay string, detailed bool) int {
+	log, err := openReplay(replay)
+	if err != nil {
+		return inv.fail("Unusable log", err)
+	}
+	defer func() { _ = log.Close() }() // it was only read
 	s, ok := inv.open(inv.dir(), needs{cache: true})
 	if !ok {
 		return exitError
@@ -79,7 +98,7 @@ func (inv *invocation) plan(job buildJob, file string, detailed bool) int {
 	if err != nil {
 		return inv.fail("Plan failed", err)
 	}
-	notes := view.PlanNotes{File: file, Limit: job.Limit, Only: len(job.Targets) > 0, Refused: diags.HasErrors()}
+	notes := view.PlanNotes{Replay: replayed(plan, s.recipe, log), File: file, Limit: job.Limit, Only: len(job.Targets) > 0, Refused: diags.HasErrors()}
 	if inv.json { // the plan is the last line
 		inv.report(s.source, diags)
 		inv.view.Plan(plan, notes)

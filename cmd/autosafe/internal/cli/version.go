@@ -3,6 +3,7 @@ package cli
 import (
 	"flag"
 
+	"github.com/autosafe/autosafe/internal/pluginhost"
 	"github.com/autosafe/autosafe/plugins/builtin"
 	"github.com/autosafe/autosafe/plugins/sdk"
 	"github.com/autosafe/autosafe/plugins/sdk/transport"
@@ -33,6 +34,7 @@ func serveCommand() command {
 		long: "Serves the built-in components to a host. It is started by autosafe and is of no use by hand.",
 		setup: func(*flag.FlagSet) func(*invocation) int {
 			return func(*invocation) int {
+				pluginhost.ShutIn()
 				sdk.Serve(builtin.Plugin())
 				return exitDone
 			}

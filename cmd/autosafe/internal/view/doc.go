@@ -14,7 +14,7 @@
 //	{"type":"version","format_version":"1.0","autosafe":"0.1.0"}
 //
 // The last line says how the command ended: a "summary" (build), "plan",
-// "why", "lineage" (show -row), "diff", "builds", "tag", "cache_…", "validate" or "fmt"
+// "why", "lineage" (show -row), "diff", "builds", "tag", "cache_…", "init", "plugins_…", "validate" or "fmt"
 // line, and wherever a command fails before it comes to its own
 //
 //	{"type":"exit_error","code":1}

@@ -194,6 +194,9 @@ func (l *live) line(s *liveStep, f figures) string {
 		}
 	}
 	var more []string
+	if text := noteText(p.Note); text != "" {
+		more = append(more, text)
+	}
 	if p.Failed > 0 {
 		more = append(more, count(p.Failed)+" failed")
 	}
@@ -212,6 +215,18 @@ func (l *live) line(s *liveStep, f figures) string {
 	frame := []rune(spinner)[l.frames%10]
 	elapsed := duration(float64(int(l.now().Sub(s.begin).Seconds())))
 	return f.line(string(frame), s.address, in, count(p.RowsOut)+" out", elapsed, more)
+}
+
+// noteText is how far a component says that it is.
+func noteText(n *engine.Note) string {
+	if n == nil {
+		return ""
+	}
+	text := Clean(n.Text)
+	if n.Total > 0 {
+		text = strings.TrimSpace(text + " " + count(n.Done) + "/" + count(n.Total))
+	}
+	return text
 }
 
 func doneLine(s *liveStep, f figures) string {

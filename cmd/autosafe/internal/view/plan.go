@@ -16,6 +16,20 @@ type PlanNotes struct {
 	// Refused says that a build would do none of it, for problems that are
 	// told beside the plan.
 	Refused bool
+	Replay  *ReplayNotes // the log that the plan goes by; nil: none
+}
+
+// ReplayNotes say what a log leaves to be asked.
+type ReplayNotes struct {
+	Calls   int             `json:"calls"` // that the log answers
+	Missing []ReplayMissing `json:"missing,omitempty"`
+}
+
+// ReplayMissing are calls of a step that a log does not answer.
+type ReplayMissing struct {
+	Step    string       `json:"step"`
+	Calls   engine.Range `json:"calls"`
+	Answers int          `json:"answers"` // that the log has of the step's models
 }
 
 // wide is from how many columns on a table has room for reasons.
@@ -25,12 +39,13 @@ const wide = 110
 func (v *View) Plan(p *engine.Plan, notes PlanNotes) {
 	if v.opts.JSON {
 		v.lastLine(struct {
-			Type    string `json:"type"`
-			Changes bool   `json:"changes"`
-			Refused bool   `json:"refused,omitempty"`
-			File    string `json:"file,omitempty"`
+			Type    string       `json:"type"`
+			Changes bool         `json:"changes"`
+			Refused bool         `json:"refused,omitempty"`
+			File    string       `json:"file,omitempty"`
+			Replay  *ReplayNotes `json:"replay,omitempty"`
 			*engine.Plan
-		}{"plan", p.Changes(), notes.Refused, notes.File, p})
+		}{"plan", p.Changes(), notes.Refused, notes.File, notes.Replay, p})
 		return
 	}
 	v.result(planText(p, notes, v.outWidth()))
@@ -43,6 +58,7 @@ func planText(p *engine.Plan, notes PlanNotes, width int) string {
 		planTotals(&b, p, width)
 	}
 	b.WriteString("\n")
+	notes.Replay.write(&b)
 	switch {
 	case notes.Limit > 0:
 		fmt.Fprintf(&b, "Every source is cut off after %s.\n", plural(int64(notes.Limit), "row"))
@@ -60,6 +76,22 @@ func planText(p *engine.Plan, notes PlanNotes, width int) string {
 		b.WriteString("Run autosafe build to do this.\n")
 	}
 	return b.String()
+}
+
+// write says what a log leaves to be asked, by step.
+func (n *ReplayNotes) write(b *strings.Builder) {
+	if n == nil {
+		return
+	}
+	fmt.Fprintf(b, "Calls that the log answers are left out; it has %s.\n", plural(int64(n.Calls), "answer"))
+	for _, m := range n.Missing {
+		switch {
+		case m.Answers == 0:
+			fmt.Fprintf(b, "%s: none of its calls is in the log.\n", Clean(m.Step))
+		case m.Calls.Low > 0:
+			fmt.Fprintf(b, "%s: at least %s are not in the log, which has %s of its models.\n", Clean(m.Step), plural(int64(m.Calls.Low), "call"), plural(int64(m.Answers), "answer"))
+		}
+	}
 }
 
 // planTable has a line for each step and output. Where there is no room for a
