@@ -114,11 +114,15 @@ func (s *Source) checkReadPath(text string) string {
 	switch {
 	case text == "" || strings.ContainsRune(text, 0):
 		return "An empty path cannot be granted."
-	case filepath.Clean(text) == string(filepath.Separator):
-		return "The whole file system cannot be granted. Name the folders that the plugin needs."
 	}
-	if _, err := os.Stat(resolvePath(s.Dir, text)); err != nil {
+	path := resolvePath(s.Dir, text)
+	info, err := os.Stat(path)
+	if err != nil {
 		return fmt.Sprintf("%q cannot be granted: %s. A relative path starts at the recipe's folder, %q.", text, plainPathError(err), s.Dir)
+	}
+	// By whatever name, also that of a link: .. of the root is the root itself.
+	if root, err := os.Stat(filepath.VolumeName(path) + string(filepath.Separator)); err == nil && os.SameFile(info, root) {
+		return "The whole file system cannot be granted. Name the folders that the plugin needs."
 	}
 	return ""
 }

@@ -35,13 +35,16 @@ func TestGrants(t *testing.T) {
 		{"port 0", "grant \"acme\" {\n  network = [\"a:0\"]\n}", Grant{}, "host and a port"},
 		{"everything", "grant \"acme\" {\n  read = [\"/\"]\n}", Grant{}, "whole file system"},
 		{"everything, written otherwise", "grant \"acme\" {\n  read = [\"/usr/..\"]\n}", Grant{}, "whole file system"},
+		{"everything, from below", "grant \"acme\" {\n  read = [\"" + strings.Repeat("../", 64) + "\"]\n}", Grant{}, "whole file system"},
+		{"everything, by a link", "grant \"acme\" {\n  read = [\"data/all\"]\n}", Grant{}, "whole file system"},
 		{"missing", "grant \"acme\" {\n  read = [\"absent/\"]\n}", Grant{}, "starts at the recipe's folder"},
 		{"environment", "grant \"acme\" {\n  env = [\"A=B\"]\n}", Grant{}, "environment variable"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := writeRecipe(t, "autosafe {\n"+required+tt.text+"\n}\n")
-			if err := errors.Join(os.Mkdir(filepath.Join(dir, "data"), 0o777), os.WriteFile(filepath.Join(dir, "a.txt"), nil, 0o666)); err != nil {
+			if err := errors.Join(os.Mkdir(filepath.Join(dir, "data"), 0o777), os.WriteFile(filepath.Join(dir, "a.txt"), nil, 0o666),
+				os.Symlink("/", filepath.Join(dir, "data", "all"))); err != nil {
 				t.Fatal(err)
 			}
 			src, diags := Parse(dir)

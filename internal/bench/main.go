@@ -56,6 +56,9 @@ func main() {
 // part plays one of the parts that need a process of their own, if the
 // arguments say so.
 func part(args []string) (handled bool, err error) {
+	if os.Getenv(pluginCookie) != "" {
+		servePlugin()
+	}
 	if len(args) == 0 {
 		return false, nil
 	}
@@ -64,6 +67,8 @@ func part(args []string) (handled bool, err error) {
 		return true, serve(os.Stdin, os.Stdout)
 	case clientArgument:
 		return true, bareClient(args[1:])
+	case inProcessPart:
+		return true, countInProcess(args[1:])
 	}
 	return false, nil
 }
@@ -156,6 +161,7 @@ func run(ctx context.Context, opts options, log io.Writer) error {
 		{"a changed filter", s.filter},
 		{"plan", s.plan},
 		{"small steps", s.small},
+		{"plugins", s.plugins},
 		{"model calls", s.calls},
 		{"model calls, memory", s.callMemory},
 		{"model calls, wide", s.wide},

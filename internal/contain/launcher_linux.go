@@ -76,7 +76,7 @@ func launch(namespaces bool, said *report, out io.Writer) error {
 	if err := dropPrivileges(); err != nil {
 		return err
 	}
-	filter, err := denials(filterFor{network: len(p.Net) > 0, ownSession: namespaces})
+	filter, err := denials(filterFor{network: len(p.Net) > 0, namespaces: namespaces})
 	switch {
 	case errors.Is(err, errNoFilter):
 		said.Missing = append(said.Missing, err.Error())

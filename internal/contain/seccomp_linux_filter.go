@@ -32,8 +32,11 @@ const (
 
 // filterFor says what a program is given, and so what is not refused.
 type filterFor struct {
-	network    bool // sockets of TCP
-	ownSession bool // sessions and groups of its own; without, its forks stay in the group that is killed
+	network bool // sockets of TCP
+	// namespaces keep it from others. Without them, its forks stay in the
+	// group that is killed, and it gets at no memory that the user's programs
+	// share, and not at their limits.
+	namespaces bool
 }
 
 var errNoFilter = errors.New("system calls are not filtered: autosafe has no filter for " + runtime.GOARCH)
@@ -64,8 +67,9 @@ func denials(f filterFor) ([]bpf.Instruction, error) {
 		prog = append(prog, bpf.JumpIf{Cond: bpf.JumpLessThan, Val: foreign, SkipTrue: 1}, bpf.RetConstant{Val: refuse})
 	}
 	refused := append(refusedCalls(), refusedHere()...)
-	if !f.ownSession {
-		refused = append(refused, unix.SYS_SETSID, unix.SYS_SETPGID)
+	if !f.namespaces {
+		refused = append(refused, unix.SYS_SETSID, unix.SYS_SETPGID,
+			unix.SYS_SHMGET, unix.SYS_SHMAT, unix.SYS_SEMGET, unix.SYS_MSGGET, unix.SYS_MQ_OPEN)
 	}
 	for _, nr := range refused {
 		prog = append(prog, on(nr, bpf.RetConstant{Val: refuse})...)
@@ -86,6 +90,14 @@ func denials(f filterFor) ([]bpf.Instruction, error) {
 		bpf.RetConstant{Val: refuse},
 		bpf.RetConstant{Val: allow},
 	)...)
+	if !f.namespaces {
+		prog = append(prog, on(unix.SYS_PRLIMIT64,
+			bpf.LoadAbsolute{Off: offsetArgs, Size: 4},
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipTrue: 1}, // its own
+			bpf.RetConstant{Val: refuse},
+			bpf.RetConstant{Val: allow},
+		)...)
+	}
 	prog = append(prog, on(unix.SYS_SOCKET, socketRule(f.network)...)...)
 	return append(prog, bpf.RetConstant{Val: allow}), nil
 }

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-type filterFor struct{ network, ownSession bool }
+type filterFor struct{ network, namespaces bool }
 
 var errNoFilter = errors.New("system calls are not filtered: autosafe has no filter for " + runtime.GOARCH)
 

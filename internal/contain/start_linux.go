@@ -58,7 +58,7 @@ func (l Launcher) Start(p Policy, prepare func(*exec.Cmd), start func(*exec.Cmd)
 		return nil, err
 	}
 	proc.Refused = true
-	proc.Level.Missing = append([]string{"other programs' processes, files' names and sockets are not hidden: " + refused.Error()}, proc.Level.Missing...)
+	proc.Level.Missing = append([]string{"other programs' processes, files' names and sockets are not hidden, and modes and times of your files can be changed: " + refused.Error()}, proc.Level.Missing...)
 	return proc, nil
 }
 
@@ -243,7 +243,7 @@ func Shut() {
 	if unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != nil {
 		return
 	}
-	if filter, err := denials(filterFor{ownSession: true}); err == nil {
+	if filter, err := denials(filterFor{namespaces: true}); err == nil {
 		_ = setFilter(filter, unix.SECCOMP_FILTER_FLAG_TSYNC)
 	}
 }

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"unicode"
@@ -26,7 +27,7 @@ func TestControlSequences(t *testing.T) {
 	server := start(t, llmtest.Options{Reply: func(r llmtest.Request) (llmtest.Reply, bool) {
 		switch r.Model {
 		case "generator":
-			return object(map[string]any{"instruction": "Pay " + r.ResponseFormat.JSONSchema.Name + hostile, "achievements": []string{hostile + "a"}, "risks": []string{hostile + "b"}})
+			return object(map[string]any{"instruction": fmt.Sprint("Pay ", lot(r, 1000), hostile), "achievements": []string{hostile + "a"}, "risks": []string{hostile + "b"}})
 		case "environment":
 			return object(map[string]any{"observation": hostile + "done", "injected": true})
 		case "reflector":

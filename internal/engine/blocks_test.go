@@ -22,7 +22,8 @@ type blockRunner struct {
 	*fakeRunner
 	size int
 	lie  func(ev *RunEvent)
-	sent int // rows that were not left out
+	two  bool // a result has two rows
+	sent int  // rows that were not left out
 }
 
 func (b *blockRunner) Start(ctx context.Context, s RunSpec) (Run, error) {
@@ -44,11 +45,17 @@ func (b *blockRunner) Start(ctx context.Context, s RunSpec) (Run, error) {
 		}
 		if ev.Block != nil && slices.Contains(known, *ev.Block) {
 			ev.Same = len(rows)
+			if b.two {
+				ev.Same /= 2
+			}
 		} else {
 			for i, r := range rows {
 				ev.Results = append(ev.Results, Result{Seq: seq + uint64(i), Rows: [][]byte{[]byte(r)}})
 			}
 			b.sent += len(rows)
+		}
+		if b.two {
+			ev.Results = paired(ev.Results)
 		}
 		seq += uint64(len(rows))
 		if b.lie != nil {
@@ -57,6 +64,18 @@ func (b *blockRunner) Start(ctx context.Context, s RunSpec) (Run, error) {
 		source.events = append(source.events, ev)
 	}
 	return source, nil
+}
+
+// paired puts the rows of two results into one.
+func paired(results []Result) (out []Result) {
+	for pair := range slices.Chunk(results, 2) {
+		first := pair[0]
+		for _, r := range pair[1:] {
+			first.Rows = append(first.Rows, r.Rows...)
+		}
+		out = append(out, first)
+	}
+	return out
 }
 
 type blockRun struct {
@@ -228,6 +247,26 @@ func TestFailedRowsInBlocks(t *testing.T) {
 			t.Errorf("%d failed, %d rows, %d sent; want %d sent", s.RowsFailed, s.RowsOut, runner.sent, sent)
 		}
 		p.source[599] += " "
+	}
+}
+
+// TestResultsOfSeveralRows: what is left out is counted in results, so blocks
+// count whose results are rows.
+func TestResultsOfSeveralRows(t *testing.T) {
+	p := newPipe(t, rows(600)...)
+	runner := &blockRunner{fakeRunner: p.fake, size: 256, two: true}
+	for range 2 {
+		sum, err := p.blockEngine(runner).Build(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := sum.Steps[0]; s.RowsOut != 600 {
+			t.Errorf("%d rows", s.RowsOut)
+		}
+		p.source[599] += " "
+	}
+	if runner.sent != 2*600 {
+		t.Errorf("%d rows were sent", runner.sent)
 	}
 }
 

@@ -191,7 +191,13 @@ func (b *build) lookUpSlice(st *stepState, k cache.Digest, rec *stepRecord) erro
 	if err != nil {
 		return err
 	}
-	rec = &stepRecord{Rows: f.rows, Digest: f.sum(), From: &whole.Digest}
+	// Which of the whole's failures stand before the cut is not known. None is
+	// left out: a twin may allow fewer.
+	slice := &stepRecord{Rows: f.rows, Digest: f.sum(), From: &whole.Digest, Dropped: whole.Dropped, Failed: whole.Failed}
+	if rec != nil && rec.Digest == slice.Digest { // it was read, and counted
+		slice.Dropped, slice.Failed = rec.Dropped, rec.Failed
+	}
+	rec = slice
 	if b.dry == nil && !b.showing {
 		if err := b.keepSlice(st, k, f, rec); err != nil {
 			return err

@@ -54,7 +54,11 @@ func (b *build) runSource(st *stepState) error {
 				batch.known, err = blocks.read(ev)
 				return batch, err
 			}
-			return sourceBatch{rows: readSource(st.Role, ev.Results), block: ev.Block}, nil
+			batch.rows = readSource(st.Role, ev.Results)
+			if len(batch.rows) == len(ev.Results) { // else what is left out of it could not be counted
+				batch.block = ev.Block
+			}
+			return batch, nil
 		},
 		done: func(batch sourceBatch) error { return b.passSource(st, blocks, batch, &left) },
 	}.run()

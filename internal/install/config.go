@@ -69,6 +69,8 @@ func LoadConfig(named, home string) (*Config, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && named == "":
 		return DefaultConfig(), nil
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("there is no configuration file %s, which AUTOSAFE_CONFIG names", path)
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular() || info.Size() > maxConfig:

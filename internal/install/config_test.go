@@ -99,7 +99,7 @@ func TestLoadConfig(t *testing.T) {
 			t.Errorf("without a file: %+v, %v", c, err)
 		}
 	}
-	if _, err := LoadConfig(filepath.Join(home, "named.hcl"), home); err == nil {
+	if _, err := LoadConfig(filepath.Join(home, "named.hcl"), home); err == nil || !strings.Contains(err.Error(), "which AUTOSAFE_CONFIG names") {
 		t.Error("a file that is named and not there")
 	}
 	if _, err := LoadConfig(home, home); err == nil || !strings.Contains(err.Error(), "no configuration file") {

@@ -305,6 +305,23 @@ func TestFirstPlace(t *testing.T) {
 	}
 }
 
+// TestMirrorGone has a mirror whose folder is not there, as of a disk that is
+// not mounted: the next place does not stand in for it.
+func TestMirrorGone(t *testing.T) {
+	w := world{}
+	w.add(acme, "9.0.0", making{}.make(t, acme, "9.0.0"))
+	next := serve(t, mirrorFiles(w))
+	file := filepath.Join(t.TempDir(), "file")
+	writeFiles(t, filepath.Dir(file), files{"file": []byte("no folder")})
+	for _, gone := range []string{filepath.Join(t.TempDir(), "gone"), file} {
+		in := installerOf(t, fmt.Sprintf("plugin_installation {\n filesystem_mirror %q {}\n network_mirror %q {}\n}", gone, next.URL))
+		_, err := in.Init(t.Context(), Request{Plugins: required("", ""), Dir: t.TempDir()})
+		if err == nil || !strings.Contains(err.Error(), "there is no folder "+gone) || next.count("") != 0 {
+			t.Errorf("%v; the next place was asked %d times", err, next.count(""))
+		}
+	}
+}
+
 // TestMirror makes a mirror, and installs from it without the server, from the
 // folder and served.
 func TestMirror(t *testing.T) {

@@ -156,6 +156,11 @@ func (s *static) open(ctx context.Context, source string, o offer, file string) 
 type folder struct{ dir string }
 
 func (f *folder) versions(_ context.Context, source string) ([]offer, error) {
+	// A folder that is not there is not one that lacks the plugin: it is a disk
+	// that is not mounted, and the next place must not stand in for it.
+	if info, err := os.Stat(f.dir); err != nil || !info.IsDir() {
+		return nil, fmt.Errorf("there is no folder %s. Mount it, or change it in the configuration", f.dir)
+	}
 	base := filepath.Join(f.dir, filepath.FromSlash(source))
 	src, err := readBounded(filepath.Join(base, indexName))
 	if err == nil {
@@ -182,7 +187,7 @@ func (f *folder) versions(_ context.Context, source string) ([]offer, error) {
 }
 
 func readBounded(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +200,10 @@ func readBounded(path string) ([]byte, error) {
 }
 
 func (f *folder) open(_ context.Context, source string, o offer, file string) (io.ReadCloser, error) {
-	path := filepath.Join(f.dir, filepath.FromSlash(source), o.tag, file)
+	return openRegular(filepath.Join(f.dir, filepath.FromSlash(source), o.tag, file))
+}
+
+func openRegular(path string) (*os.File, error) {
 	info, err := os.Stat(path) // before it is opened: a pipe would have us wait
 	switch {
 	case err != nil:

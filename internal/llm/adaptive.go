@@ -369,9 +369,6 @@ func (a *adaptive) setPace() {
 	}
 	rate = max(rate, leastPace)
 	a.pace.cut(rate, paceCut*rate)
-	if c.pace == 0 {
-		_ = 0 // it was a guess
-	}
 	a.pace.unsure = c.pace == 0 && c.period.taken < 2*startBurst || c.pace > 2*rate && c.since.refused < manyTimes
 	if a.held > a.last {
 		a.next = a.held

@@ -92,7 +92,7 @@ func (c *client) wasAsked(k [sha256.Size]byte) bool {
 }
 
 // PeekStore is a Store that can also tell what it knows without a look at what
-// other processes have put since.
+// other processes have put since. After Claim, it tells what Get gives.
 type PeekStore interface {
 	Store
 	Peek(key [32]byte) (value []byte, ok bool, err error)

@@ -235,12 +235,14 @@ func TestCrashingSource(t *testing.T) {
 	for _, tt := range []struct {
 		deaths int
 		other  bool
+		dry    bool
 		code   string
 	}{
 		{deaths: 1},
 		{deaths: 3},
 		{deaths: 20, code: "plugin_crashed"},
 		{deaths: 1, other: true, code: "plugin_crashed"},
+		{deaths: 1, dry: true, code: "plugin_crashed"},
 	} {
 		t.Run(fmt.Sprint(tt), func(t *testing.T) {
 			die := filepath.Join(t.TempDir(), "die")
@@ -248,7 +250,7 @@ func TestCrashingSource(t *testing.T) {
 				t.Fatal(err)
 			}
 			h := newHost(t, nil)
-			config := fmt.Sprintf(`{"n":2000,"die":%q,"other":%v}`, die, tt.other)
+			config := fmt.Sprintf(`{"n":2000,"die":%q,"other":%v,"dry":%v}`, die, tt.other, tt.dry)
 			run, err := h.Start(context.Background(), specOf(schema.ThreatSource, "count", config))
 			if err != nil {
 				t.Fatal(err)
@@ -272,7 +274,7 @@ func TestCrashingSource(t *testing.T) {
 			}
 			if tt.code != "" {
 				e := wantRunError(t, out.err, tt.code)
-				if tt.other != strings.Contains(e.Detail, "This one gives others") {
+				if (tt.other || tt.dry) != strings.Contains(e.Detail, "This one gives others") {
 					t.Errorf("detail %q", e.Detail)
 				}
 				return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
+	"io"
 	"slices"
 	"sync"
 
@@ -77,8 +78,11 @@ func (l *lastingSource) Recv() (engine.RunEvent, error) {
 				continue
 			}
 		}
-		if err == nil {
+		switch {
+		case err == nil:
 			ev, err = l.take(ev)
+		case errors.Is(err, io.EOF) && l.skip > 0:
+			err = givesOthers()
 		}
 		switch {
 		case err != nil:
@@ -100,8 +104,7 @@ func (l *lastingSource) take(ev engine.RunEvent) (engine.RunEvent, error) {
 		addResult(&l.again, ev.Results[0])
 		ev.Results, ev.Block = ev.Results[1:], nil
 		if l.skip--; l.skip == 0 && l.again.Sum64() != l.sum.Sum64() {
-			return ev, &engine.RunError{Code: crashed, Summary: "the plugin's process died, and gives other rows now", Detail: "It was started " +
-				"anew, and a source must then give the rows again that it gave before, in their order. This one gives others. Build again: all rows are then taken from one run of it."}
+			return ev, givesOthers()
 		}
 	}
 	for _, res := range ev.Results {
@@ -112,6 +115,13 @@ func (l *lastingSource) take(ev engine.RunEvent) (engine.RunEvent, error) {
 		l.inVain = 0
 	}
 	return ev, nil
+}
+
+// givesOthers is the error of a source that gave fewer rows, or other ones, than
+// before its process died.
+func givesOthers() *engine.RunError {
+	return &engine.RunError{Code: crashed, Summary: "the plugin's process died, and gives other rows now", Detail: "It was started " +
+		"anew, and a source must then give the rows again that it gave before, in their order. This one gives others. Build again: all rows are then taken from one run of it."}
 }
 
 // addResult adds what a result says to a sum.

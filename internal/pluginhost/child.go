@@ -99,7 +99,7 @@ func (c *child) begin(files [3]*os.File) (*exec.Cmd, error) {
 	if c.cell != nil {
 		return c.cell.start(prepare, c.starter.start, c.verify)
 	}
-	cmd := exec.Command(c.path, c.args...)
+	cmd := exec.Command(absolute(c.path), c.args...) // it starts in another folder
 	cmd.Env, cmd.Dir = c.env, c.dir
 	prepare(cmd)
 	return cmd, c.starter.start(cmd)

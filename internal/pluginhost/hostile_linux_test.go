@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -151,6 +152,19 @@ func attempts() map[string]func(arg string) error {
 			}
 			return fmt.Errorf("%d GiB were had", len(all))
 		},
+		"limits": func(arg string) error {
+			return unix.Prlimit(pid(arg), unix.RLIMIT_NOFILE, nil, &unix.Rlimit{})
+		},
+		"shared": func(arg string) error {
+			_, err := unix.SysvShmGet(pid(arg), 0, 0)
+			return err
+		},
+		"mute": func(string) error {
+			if err := closeSockets(); err != nil {
+				return err
+			}
+			select {}
+		},
 		"variable": func(value string) error { return lookFor(value, os.Getenv("GRANTED_NAME")) },
 	}
 }
@@ -167,6 +181,7 @@ type yard struct {
 	secret, granted, outside string // files
 	tcp, unix, abstract      string // addresses
 	other                    string // a TCP address that is never granted
+	shared                   string // the key of shared memory
 }
 
 func newYard(t *testing.T) yard {
@@ -202,6 +217,16 @@ func newYard(t *testing.T) yard {
 	socket := filepath.Join(os.TempDir(), fmt.Sprintf("s%d", os.Getpid()))
 	y.tcp, y.other = listen("tcp", "127.0.0.1:0"), listen("tcp", "127.0.0.1:0")
 	y.unix, y.abstract = listen("unix", socket), listen("unix", fmt.Sprintf("@hostile-test-%d", os.Getpid()))
+	y.shared = strconv.Itoa(os.Getpid())
+	memory, err := unix.SysvShmGet(os.Getpid(), 4096, unix.IPC_CREAT|0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := unix.SysvShmCtl(memory, unix.IPC_RMID, nil); err != nil {
+			t.Error(err)
+		}
+	})
 	return y
 }
 
@@ -233,7 +258,7 @@ func (y yard) hostile() []string {
 		"ptrace " + host, "vmread " + host, "read " + y.secret, "read " + y.granted, "link " + y.secret, "hardlink " + y.secret,
 		"write " + y.outside, "write " + y.granted, "read /etc/shadow", "tcp " + y.tcp, "unix " + y.unix, "unix " + y.abstract,
 		"datagram", "raw", "netlink", "vsock", "mptcp", "name example.org", "kill " + host,
-		"iouring", "unshare", "mount", "userfaultfd", "keyring", "clone",
+		"iouring", "unshare", "mount", "userfaultfd", "keyring", "clone", "limits " + host, "shared " + y.shared,
 	}
 }
 
@@ -294,7 +319,7 @@ func TestHostileUncontained(t *testing.T) {
 	h := newHost(t, func(o *Options) { o.Sandbox = SandboxOff })
 	list := []string{
 		"read " + y.secret, "link " + y.secret, "write " + y.outside, "tcp " + y.tcp, "unix " + y.unix, "unix " + y.abstract,
-		"datagram", "kill " + strconv.Itoa(os.Getpid()),
+		"datagram", "kill " + strconv.Itoa(os.Getpid()), "limits " + strconv.Itoa(os.Getpid()), "shared " + y.shared,
 	}
 	for what, got := range tries(t, h, install(t, t.TempDir(), "hostile"), list) {
 		if got != `{"echo":"done"}` {
@@ -382,5 +407,44 @@ func TestRequired(t *testing.T) {
 	h = newHost(t, func(o *Options) { o.Sandbox = SandboxRequire })
 	if err := h.uncontained(); err == nil || !strings.Contains(err.Error(), "-plugin-sandbox is require") {
 		t.Errorf("a plugin that nothing contains: %v", err)
+	}
+}
+
+// closeSockets breaks the process's connections. It leaves its listeners, whose
+// end would be the process's own.
+func closeSockets() error {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		fd, err := strconv.Atoi(e.Name())
+		if err != nil {
+			return err
+		}
+		if listens, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err != nil || listens != 0 {
+			continue // no socket, or none that is connected
+		}
+		if err := syscall.Shutdown(fd, syscall.SHUT_RDWR); err != nil && !errors.Is(err, syscall.ENOTCONN) {
+			return err
+		}
+	}
+	return nil
+}
+
+// A row at which the process breaks its connection and runs on fails alone, as
+// one that kills it, and the process ends.
+func TestMute(t *testing.T) {
+	h := newHost(t, nil)
+	h.grace = 100 * time.Millisecond // it would wait in vain
+	ref := install(t, t.TempDir(), "hostile")
+	out := runAll(t, h, engine.RunSpec{Address: "test", Plugin: ref, Role: schema.Simulator, Component: "try"}, texts("read /dev/null", "mute", "read /dev/null"))
+	if out.err != nil || len(out.results) != 3 {
+		t.Fatalf("%+v", out)
+	}
+	for seq, r := range out.results {
+		if mute := seq == 1; mute != (r.Err != nil && r.Err.Code == crashed && strings.Contains(r.Err.Detail, "broke its connection and went on running")) {
+			t.Errorf("row %d: %+v, %v", seq, r, r.Err)
+		}
 	}
 }

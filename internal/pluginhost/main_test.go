@@ -145,6 +145,11 @@ func builtinPlugin() sdk.Plugin {
 				return nil
 			}),
 			"count": sdk.Source(func(_ context.Context, cfg countConfig, emit func(textIn) error) error {
+				if cfg.Dry {
+					if b, err := os.ReadFile(cfg.Die); err == nil && len(b) == 0 {
+						return nil
+					}
+				}
 				for i := range cfg.N {
 					text := fmt.Sprint(i)
 					if cfg.Other {
@@ -262,6 +267,7 @@ type countConfig struct {
 
 	Die   string `hcl:"die,optional"`
 	Other bool   `hcl:"other,optional"` // rows are of one process alone
+	Dry   bool   `hcl:"dry,optional"`   // there are none once it need not die any more
 }
 
 func writeLines(_ context.Context, _ struct{}, rows *sdk.RowReader, out *sdk.Dir) error {

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -53,6 +54,7 @@ type process struct {
 	sockets *sockets // launch's alone, until ready is closed
 	conn    connection
 	tls     *tls.Config
+	cut     atomic.Bool // it was ended because its connection broke
 
 	stopOnce sync.Once
 }
@@ -61,6 +63,7 @@ type process struct {
 type connection struct {
 	plugin pluginpb.PluginClient
 	broker *plugin.GRPCBroker
+	link   *grpc.ClientConn
 }
 
 func newProcess(h *Host, ref pluginRef, n needs) *process {
@@ -182,7 +185,7 @@ func (p *process) startError(err error) error {
 			"%s speaks version %s of the plugin protocol, and this autosafe speaks version %d. Use a release of the plugin that was built for it, or another autosafe.",
 			p.path, m[1], transport.Major), maxDetail)}
 	}
-	detail := fmt.Sprintf("%s: %s", p.path, err)
+	detail := fmt.Sprintf("%s: %s", p.path, p.secrets.Replace(err.Error())) // which may be what it printed
 	if words := p.output.last(); words != "" {
 		detail += "\nIts last words:\n" + words
 	}
@@ -192,6 +195,9 @@ func (p *process) startError(err error) error {
 // crash says how the process died.
 func (p *process) crash() *engine.RunError {
 	detail := fmt.Sprintf("%s %s.", p.name, p.child.state())
+	if p.cut.Load() {
+		detail = fmt.Sprintf("%s broke its connection and went on running, so that it was ended.", p.name)
+	}
 	if words := p.output.last(); words != "" {
 		detail += " Its last words:\n" + words
 	}
@@ -231,5 +237,5 @@ func (dispenser) GRPCServer(*plugin.GRPCBroker, *grpc.Server) error {
 }
 
 func (dispenser) GRPCClient(_ context.Context, broker *plugin.GRPCBroker, conn *grpc.ClientConn) (any, error) {
-	return connection{plugin: pluginpb.NewPluginClient(conn), broker: broker}, nil
+	return connection{plugin: pluginpb.NewPluginClient(conn), broker: broker, link: conn}, nil
 }

@@ -55,14 +55,14 @@ func (r *run) read() (ending, error) {
 			if len(end.diags) == maxProblems {
 				return end, badResult("the plugin reports problems without end", "")
 			}
-			end.diags = append(end.diags, r.process.openly(readDiagnostic(m.Diagnostic)))
+			end.diags = append(end.diags, r.process.diagnostic(m.Diagnostic))
 			continue
 		case *pluginpb.RunResponse_Failure:
 			end.failure = m.Failure
 			continue
 		case *pluginpb.RunResponse_Progress:
+			m.Progress.Note = r.process.secrets.Replace(m.Progress.GetNote())
 			ev.Note = readNote(m.Progress)
-			ev.Note.Text = r.process.secrets.Replace(ev.Note.Text)
 		default:
 			continue // of a later minor version
 		}
@@ -227,7 +227,7 @@ func (r *run) fill(p *row.Parser, res *engine.Result, m *pluginpb.Result) {
 	for i := range rows {
 		written, err := r.columns.read(p, rows[i])
 		if err != nil {
-			res.Err = &engine.RowError{Code: "bad_result", Summary: "the plugin gave a row that is not what it declares", Detail: err.Error()}
+			res.Err = &engine.RowError{Code: "bad_result", Summary: "the plugin gave a row that is not what it declares", Detail: r.process.secrets.Replace(err.Error())}
 			return
 		}
 		rows[i], parsed[i] = written.Bytes(), written

@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/status"
 
 	"github.com/autosafe/autosafe/internal/engine"
@@ -362,16 +363,29 @@ func (p *process) callError(err error) *engine.RunError {
 	}
 	s, _ := status.FromError(err)
 	broken := s.Code() == codes.Unavailable || s.Code() == codes.Canceled || errors.Is(err, io.EOF)
-	if p.dead() || broken && p.died() {
+	if p.dead() || broken && (p.died() || p.mute()) {
 		return p.crash()
 	}
+	said := p.secrets.Replace(s.Message())
 	switch s.Code() {
 	case codes.ResourceExhausted:
-		return &engine.RunError{Code: "bad_result", Summary: "the plugin sent more than fits a message", Detail: cleanText(s.Message(), maxDetail)}
+		return &engine.RunError{Code: "bad_result", Summary: "the plugin sent more than fits a message", Detail: cleanText(said, maxDetail)}
 	case codes.Unimplemented:
-		return &engine.RunError{Code: "plugin_too_old", Summary: "the plugin does not know this call", Detail: "Build it with a newer SDK. " + cleanText(s.Message(), maxDetail)}
+		return &engine.RunError{Code: "plugin_too_old", Summary: "the plugin does not know this call", Detail: "Build it with a newer SDK. " + cleanText(said, maxDetail)}
 	}
-	return &engine.RunError{Code: "plugin_failed", Summary: "the plugin failed", Detail: cleanText(p.name+": "+s.Message(), maxDetail)}
+	return &engine.RunError{Code: "plugin_failed", Summary: "the plugin failed", Detail: cleanText(p.name+": "+said, maxDetail)}
+}
+
+// mute ends a process that outlives its connection: nothing can be heard of it
+// any more, so that it is as good as dead. A plugin that only answers as if its
+// connection were broken is none.
+func (p *process) mute() bool {
+	if p.conn.link == nil || p.conn.link.GetState() == connectivity.Ready {
+		return false
+	}
+	p.cut.Store(true)
+	p.child.kill()
+	return p.died()
 }
 
 // died waits a moment for the end of a process whose connection broke, and

@@ -118,7 +118,7 @@ func (h *Host) newCell(ref pluginRef, n needs) *cell {
 	return c
 }
 
-// absolute is a path for the launcher, whose working folder is another.
+// absolute is a path for a process whose working folder is another.
 func absolute(path string) string {
 	if abs, err := filepath.Abs(path); err == nil {
 		return abs
@@ -180,17 +180,17 @@ func (h *Host) secretsOf(g *spec.Grant) *strings.Replacer {
 	return strings.NewReplacer(pairs...)
 }
 
-// rowError reads an error, without secrets.
+// rowError reads an error, without secrets: these go before the text is cut off,
+// which may be in the middle of one.
 func (r *run) rowError(m *pluginpb.RowError) *engine.RowError {
-	e := readError(m)
-	e.Summary, e.Detail = r.process.secrets.Replace(e.Summary), r.process.secrets.Replace(e.Detail)
-	return e
+	m.Summary, m.Detail = r.process.secrets.Replace(m.GetSummary()), r.process.secrets.Replace(m.GetDetail())
+	return readError(m)
 }
 
-// openly gives a diagnostic without secrets.
-func (p *process) openly(d schema.Diagnostic) schema.Diagnostic {
-	d.Summary, d.Detail = p.secrets.Replace(d.Summary), p.secrets.Replace(d.Detail)
-	return d
+// diagnostic reads a diagnostic, without secrets.
+func (p *process) diagnostic(m *pluginpb.Diagnostic) schema.Diagnostic {
+	m.Summary, m.Detail = p.secrets.Replace(m.GetSummary()), p.secrets.Replace(m.GetDetail())
+	return readDiagnostic(m)
 }
 
 // start starts the process contained. The binary is checked while the launcher

@@ -252,9 +252,13 @@ func (o *oracle) list(s *step, m *made) {
 	text := o.source(s.file)
 	id := fmt.Sprint("list ", s.tag, s.seed, s.generation, " ", s.file, text)
 	slice := fmt.Sprint("first ", o.limit, " of ", id)
-	known := o.past.sources[id]
+	known, counted := o.past.sources[id], true
 	if o.limit > 0 {
-		known = known && s.allows(failuresOf(text, s.tag)) || o.past.sources[slice]
+		failures := failuresOf(text, s.tag)
+		cut := known && s.allows(failures)
+		known = cut || o.past.sources[slice]
+		// A slice that is cut from the whole has all failures of that.
+		counted = failures == 0 || !cut || o.past.sources[slice]
 		id = slice
 	}
 	if o.firsts[id] == "" {
@@ -264,7 +268,7 @@ func (o *oracle) list(s *step, m *made) {
 	if !known || o.refreshes(s) {
 		o.starts[o.firsts[id]] = true
 	}
-	o.sources[id] = true
+	o.sources[id] = o.sources[id] || counted
 	for _, line := range text {
 		if o.limit > 0 && len(m.rows) == o.limit {
 			break // what stands behind the slice is not looked at

@@ -30,6 +30,15 @@ and python3-protobuf). plugin_pb2 is made from plugin.proto, the contract; use
 it for what this module does not offer.
 """
 
+import sys
+
+try:
+    import google.protobuf
+    import grpc
+except ModuleNotFoundError as missing:
+    sys.exit(f"{sys.executable} has no module {missing.name}. Install grpcio and protobuf for it: on Debian,\n"
+             "apt-get install python3-grpcio python3-protobuf, which a plugin that is contained can read too")
+
 from ._call import Call, Message, Reply, Tool, ToolCall, assistant, system, user
 from ._component import SDK_VERSION, Component, Drop, Fail, Plugin, Problems, dataset, rows, sink, source
 from ._run import Dir, Rows, SplitRow, Table
