@@ -14,7 +14,7 @@ import (
 // collect a few megabytes at a time: very often where rows are moved. So it is
 // collected about once in collectEvery. What gathers until then is at least
 // leastSpare, or leastPercent of what is in use if that is more, at most
-// mostSpare and what is in use, and at most doubled from one time to the next.
+// mostSpare or half of what is in use, and at most doubled from one time to the next.
 // firstHeap is how large the heap becomes before anything is collected: a
 // command that finds nothing to do is over by then, and spends nothing on it. A
 // plugin is started where there is something to do: servedHeap is for it.
@@ -23,7 +23,7 @@ const (
 	servedHeap   = 12 << 20
 	collectEvery = 150 * time.Millisecond
 	leastSpare   = 4 << 20
-	mostSpare    = 8 << 20 // or what is in use
+	mostSpare    = 8 << 20 // or half of what is in use
 	leastPercent = 40
 )
 
@@ -58,7 +58,7 @@ func (last collection) awaitNext() {
 		now := collection{at: time.Now(), allocated: heap("/gc/heap/allocs:bytes")}
 		rate := float64(now.allocated-last.allocated) / max(now.at.Sub(last.at), time.Millisecond).Seconds()
 		live := max(1<<20, float64(heap("/gc/heap/live:bytes")))
-		now.spare = min(max(rate*collectEvery.Seconds(), leastSpare), max(mostSpare, live), 2*last.spare)
+		now.spare = min(max(rate*collectEvery.Seconds(), leastSpare), max(mostSpare, live/2), 2*last.spare)
 		if now.percent = max(leastPercent, int(100*now.spare/live)); now.percent != last.percent {
 			debug.SetGCPercent(now.percent)
 		}

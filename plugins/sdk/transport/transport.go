@@ -54,6 +54,10 @@ func Handshake() plugin.HandshakeConfig {
 	}
 }
 
+// workers answer calls one after another, so that not every call grows a stack
+// of its own; there may be more calls than workers.
+const workers = 64
+
 // ServerOptions are for either side's gRPC server.
 func ServerOptions() []grpc.ServerOption {
 	return []grpc.ServerOption{
@@ -62,6 +66,7 @@ func ServerOptions() []grpc.ServerOption {
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.ReadBufferSize(buffer),
 		grpc.WriteBufferSize(buffer),
+		grpc.NumStreamWorkers(workers),
 		grpc.InitialWindowSize(window),
 		grpc.InitialConnWindowSize(4 * window),
 	}
