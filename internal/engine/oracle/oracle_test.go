@@ -563,7 +563,8 @@ func (l *lab) after(want *prediction, rng *rand.Rand) error {
 		if plan.Changes() != again {
 			err = errors.Join(err, fmt.Errorf("after the build, the plan says changes: %v; failed for now: %v", plan.Changes(), again))
 		}
-		if ran := b.runner.ran(); len(ran) > 0 && !again || len(asked) > 0 {
+		// A task that failed for now may come further with what is known by now.
+		if ran := b.runner.ran(); len(ran) > 0 && !again || !maps.Equal(asked, want.newCalls) {
 			err = errors.Join(err, fmt.Errorf("the same build again ran %v and asked %v", ran, asked))
 		}
 		if err != nil {
