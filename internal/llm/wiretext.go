@@ -75,7 +75,7 @@ func appendText(b []byte, s string) []byte {
 		if n == len(s) {
 			break
 		}
-		b = appendEscape(b, s[n])
+		b = jsontext.AppendChar(b, s[n])
 		s = s[n+1:]
 	}
 	return append(b, '"')
@@ -85,25 +85,6 @@ func appendText(b []byte, s string) []byte {
 // nothing in it to be escaped but, perhaps, what stands outside of ASCII.
 func plainUnicode(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsAny(s, "\u2028\u2029")
-}
-
-func appendEscape(b []byte, c byte) []byte {
-	switch c {
-	case '"', '\\':
-		return append(b, '\\', c)
-	case '\b':
-		return append(b, '\\', 'b')
-	case '\f':
-		return append(b, '\\', 'f')
-	case '\n':
-		return append(b, '\\', 'n')
-	case '\r':
-		return append(b, '\\', 'r')
-	case '\t':
-		return append(b, '\\', 't')
-	}
-	const hex = "0123456789abcdef"
-	return append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
 }
 
 // textOf is the text of a JSON string; false if raw is none.

@@ -132,10 +132,7 @@ func (h *Host) granted(path string) string {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(h.opts.Dir, path)
 	}
-	if abs, err := filepath.Abs(path); err == nil {
-		return abs
-	}
-	return path
+	return absolute(path)
 }
 
 // prepareWork makes the private folder of a third party's process, and gives

@@ -42,7 +42,7 @@ func (c *canonicaliser) rewrite() error {
 				return c.fail(errString.Error())
 			}
 			if r < utf8.RuneSelf {
-				c.out = appendChar(c.out, byte(r))
+				c.out = jsontext.AppendChar(c.out, byte(r))
 			} else {
 				c.out = utf8.AppendRune(c.out, r)
 			}
@@ -147,31 +147,8 @@ func appendString[T ~string | ~[]byte](b []byte, s T) []byte {
 			continue
 		}
 		b = append(b, s[start:i]...)
-		b = appendChar(b, ch)
+		b = jsontext.AppendChar(b, ch)
 		start = i + 1
 	}
 	return append(append(b, s[start:]...), '"')
-}
-
-// appendChar writes an ASCII character as it stands in a canonical string.
-func appendChar(b []byte, ch byte) []byte {
-	const digits = "0123456789abcdef"
-	switch ch {
-	case '"', '\\':
-		return append(b, '\\', ch)
-	case '\n':
-		return append(b, '\\', 'n')
-	case '\r':
-		return append(b, '\\', 'r')
-	case '\t':
-		return append(b, '\\', 't')
-	case '\b':
-		return append(b, '\\', 'b')
-	case '\f':
-		return append(b, '\\', 'f')
-	}
-	if ch < 0x20 {
-		return append(b, '\\', 'u', '0', '0', digits[ch>>4], digits[ch&15])
-	}
-	return append(b, ch)
 }

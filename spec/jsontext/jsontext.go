@@ -50,6 +50,30 @@ func AppendUTF8(b, text []byte, ascii bool) []byte {
 	return append(b, string([]rune(string(text)))...)
 }
 
+// AppendChar appends an ASCII character as it stands in a JSON string, escaped
+// if it must be, and then in the shortest form.
+func AppendChar(b []byte, ch byte) []byte {
+	const digits = "0123456789abcdef"
+	switch ch {
+	case '"', '\\':
+		return append(b, '\\', ch)
+	case '\n':
+		return append(b, '\\', 'n')
+	case '\r':
+		return append(b, '\\', 'r')
+	case '\t':
+		return append(b, '\\', 't')
+	case '\b':
+		return append(b, '\\', 'b')
+	case '\f':
+		return append(b, '\\', 'f')
+	}
+	if ch < 0x20 {
+		return append(b, '\\', 'u', '0', '0', digits[ch>>4], digits[ch&15])
+	}
+	return append(b, ch)
+}
+
 // Escape decodes one escape sequence and says how long it is; 0 if it is none.
 func Escape(b []byte) (rune, int) {
 	if len(b) < 2 {
