@@ -90,13 +90,18 @@ func (w *workDir) there() bool {
 	return err == nil && os.SameFile(held, now)
 }
 
-// remove removes the folder with all that is in it. What cannot be removed now
-// is stale for the next build.
+// remove removes the folder with all that is in it, and frees its lock last: a
+// maker that was about to lock the file finds it gone, not a folder that
+// vanishes under its hands. What cannot be removed now is stale for the next
+// build.
 func (w *workDir) remove() {
+	err := os.RemoveAll(w.path)
 	if w.lock != nil {
-		_ = w.lock.Close() // not every system removes open files
+		_ = w.lock.Close()
 	}
-	_ = os.RemoveAll(w.path)
+	if err != nil {
+		_ = os.RemoveAll(w.path) // not every system removes open files
+	}
 }
 
 // removeStaleWork removes folders that nobody works in any more. What fails
