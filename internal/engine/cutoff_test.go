@@ -184,6 +184,47 @@ func TestTwinOfOneThatDies(t *testing.T) {
 	}
 }
 
+// TestTwinOfOneThatFails has a row fail for now: the step that is configured
+// alike takes that from the first as it takes rows, and is a hit, as planned.
+func TestTwinOfOneThatFails(t *testing.T) {
+	g := newGraph(t, rand.New(rand.NewPCG(1, 1)))
+	n := []string{"n"}
+	g.nodes = []*node{
+		{kind: "source", rows: []string{`{"n":1}`, `{"n":3}`}},
+		{kind: "sim", inputs: []int{0}, prompt: "p", samples: 1, reads: n},
+		{kind: "data", inputs: []int{1}},
+	}
+	g.build() // the source is known, the rest is not
+	q := node{kind: "sim", inputs: []int{0}, prompt: "q", samples: 1, reads: n}
+	twin := q
+	g.nodes = []*node{g.nodes[0], &q, &twin, {kind: "data", inputs: []int{1, 2}}}
+	g.fake.taken()
+	g.fake.workFor = func(s RunSpec, task Task) Result {
+		if string(task.Row) == `{"n":3}` {
+			return Result{Err: &RowError{Code: "unavailable", Summary: "not now", Transient: true}}
+		}
+		return graphWork(s, task)
+	}
+	e := g.engine()
+	for _, s := range e.opts.Recipe.Steps {
+		s.OnError, s.MaxFailures = spec.OnErrorDrop, -1
+	}
+	plan, err := e.Plan(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, err := e.Build(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, s := plan.Steps[2], sum.Steps[2]; p.Status != StatusHit || s.Status != StatusHit || s.RowsHit != 2 || s.RowsFailed != 1 {
+		t.Errorf("planned as %s, %+v", p.Status, s)
+	}
+	if _, tasks := g.fake.taken(); len(tasks) != 2 {
+		t.Errorf("tasks %v", tasks)
+	}
+}
+
 // TestEstimateUnits holds single parts of estimates.
 func TestEstimateUnits(t *testing.T) {
 	openAI := &spec.Provider{Type: spec.ProviderOpenAI, Limits: spec.Limits{Concurrency: 2, RequestsPerMinute: 60, TokensPerMinute: 600}}

@@ -28,7 +28,7 @@ func (b *build) record(st *stepState) error {
 	if err != nil {
 		return err
 	}
-	if known && old.Digest == rec.Digest && old.Again == rec.Again && !rec.Again && !st.ranAnyhow(k) {
+	if known && old.Digest == rec.Digest && old.Again == rec.Again && !st.ranAnyhow(k) {
 		st.count(func(p *progress) { p.cutOff, p.rowsHit = true, p.tasks })
 	}
 	// Also where nothing is new: what the old record names may be lost.
@@ -76,7 +76,7 @@ func (st *stepState) ranAnyhow(k cache.Digest) bool {
 	switch {
 	case st.sameBefore(k) != nil: // the one before it did
 		return st.rowsHit < st.tasks && st.Kind == spec.RoleStep
-	case isSource(st.Step), st.refresh:
+	case isSource(st.Step), st.refresh, st.transient:
 		return true
 	case st.Kind == spec.DistillStep:
 		return false
