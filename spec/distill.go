@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -31,6 +32,9 @@ func distillShape() schema.Block {
 			op(OpBalance, requiredBy, size("max", "rows in a group."), seed),
 			op(OpSample, size("n", "rows in all."), seed),
 			op(OpLimit, size("max", "rows in all."), seed),
+			op(OpMix, requiredBy,
+				schema.Attribute{Name: "weights", Type: cty.Map(cty.Number), Required: true, Doc: "the shares of the values of by, such as { ours = 3, theirs = 1 }."},
+				schema.Attribute{Name: "n", Type: cty.Number, Min: one, Doc: "rows in all; by default as many as the shares permit."}, seed),
 		},
 	}
 }
@@ -73,6 +77,36 @@ func (op *Op) read(v *blockValue) hcl.Diagnostics {
 			diags = append(diags, problemAt(v.expr("similarity").Range(), "Value out of bounds",
 				"\"similarity\" takes a number above 0, up to 1; at 0 every row would be a duplicate of the first."))
 		}
+	}
+	if op.Kind == OpMix {
+		diags = append(diags, op.readWeights(v)...)
+	}
+	return diags
+}
+
+// readWeights takes the shares of a mix.
+func (op *Op) readWeights(v *blockValue) hcl.Diagnostics {
+	weights, ok := v.known("weights")
+	if !ok {
+		return nil
+	}
+	var diags hcl.Diagnostics
+	expr := v.expr("weights")
+	op.Weights = map[string]float64{}
+	for key, weight := range weights.Elements() {
+		name := key.AsString()
+		f := 0.0
+		if !weight.IsNull() {
+			f, _ = weight.AsBigFloat().Float64()
+		}
+		if f <= 0 || math.IsInf(f, 0) {
+			at := subExpr(expr, []pathStep{{key: name, isKey: true}}).Range()
+			diags = append(diags, problemAt(at, "Invalid weight", "The weight of %q must be a number above 0; to leave its rows out, leave out its name.", name))
+		}
+		op.Weights[name] = f
+	}
+	if len(op.Weights) == 0 {
+		diags = append(diags, problemAt(expr.Range(), "Invalid weight", "\"weights\" names no group, so no row would be kept."))
 	}
 	return diags
 }

@@ -288,6 +288,7 @@ const (
 	OpBalance OpKind = "balance"
 	OpSample  OpKind = "sample"
 	OpLimit   OpKind = "limit"
+	OpMix     OpKind = "mix"
 )
 
 // Op is one operation of a distill block.
@@ -296,14 +297,16 @@ type Op struct {
 	Name string
 
 	Keep *Expr // filter: bool; false drops the row
-	By   *Expr // dedupe, balance; nil in dedupe: the whole row
+	By   *Expr // dedupe, balance, mix; nil in dedupe: the whole row
 	// Similarity of dedupe: 1 is exact, below 1 is the Jaccard similarity of
 	// word shingles, estimated by MinHash, at which a row is a duplicate.
 	Similarity float64
 	Max        int // balance: rows a group; limit: rows in all
-	N          int // sample: rows in all
-	// Seed picks which rows balance, sample and limit keep; nil keeps the
-	// first in order (limit, balance) or uses the step's seed (sample).
+	N          int // sample, mix: rows in all; 0 in mix: as many as can be had
+	// Weights of mix are the shares of the groups; they need not add up to 1.
+	Weights map[string]float64
+	// Seed picks which rows balance, sample, limit and mix keep; nil keeps the
+	// first in order (limit, balance) or uses the step's seed (sample, mix).
 	Seed  *int64
 	Range hcl.Range
 }

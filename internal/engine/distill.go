@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"cmp"
 	"container/heap"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"runtime"
 	"sort"
 	"strings"
@@ -146,12 +148,16 @@ func (b *build) newOperation(st *stepState, op *spec.Op, number int) operation {
 			return &nearOp{opBase: common, sketcher: newSketcher(), index: newNearIndex(op.Similarity)}
 		}
 		return &exactOp{opBase: common, seen: map[[16]byte]struct{}{}}
-	case spec.OpSample:
+	case spec.OpSample, spec.OpMix:
 		seed := st.Seed
 		if op.Seed != nil {
 			seed = *op.Seed
 		}
-		return &pickOp{opBase: common, seed: seed, max: op.N, groups: map[string]*lowest{}}
+		pick := pickOp{opBase: common, seed: seed, max: cmp.Or(op.N, math.MaxInt), groups: map[string]*lowest{}}
+		if op.Kind == spec.OpMix {
+			return &mixOp{pick}
+		}
+		return &pick
 	default: // balance, limit
 		if op.Seed == nil {
 			return &firstOp{opBase: common, taken: map[string]int{}}
@@ -386,6 +392,11 @@ func (o *pickOp) add(items []item) ([]item, error) {
 	}
 	for i, it := range items {
 		if !keep[i] {
+			continue
+		}
+		if o.op.Weights != nil && o.op.Weights[groups[i]] == 0 {
+			o.leave(it)
+			o.drop(1)
 			continue
 		}
 		g := o.groups[groups[i]]

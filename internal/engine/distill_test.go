@@ -35,6 +35,14 @@ func TestDistill(t *testing.T) {
 			return []*spec.Op{{Kind: spec.OpBalance, Name: "b", By: mod(p, 4), Max: 2, Seed: &seed}}
 		},
 			nil, 8, map[string]int64{"balance.b": 12}},
+		{"mix", func(p *pipe) []*spec.Op { // 5 rows of each
+			return []*spec.Op{{Kind: spec.OpMix, Name: "m", By: mod(p, 4), Weights: map[string]float64{"0": 3, "1": 1, "2": .5}, Seed: &seed}}
+		},
+			nil, 7, map[string]int64{"mix.m": 13}}, // 5, 2, 0; a third of 7 is lost by rounding
+		{"mix of a number of rows", func(p *pipe) []*spec.Op {
+			return []*spec.Op{{Kind: spec.OpMix, Name: "m", By: mod(p, 4), Weights: map[string]float64{"0": 1, "1": 1, "none": 8}, N: 4}}
+		},
+			nil, 4, map[string]int64{"mix.m": 16}},
 		{"dedupe", func(p *pipe) []*spec.Op {
 			return []*spec.Op{{Kind: spec.OpDedupe, Name: "d", By: mod(p, 3), Similarity: 1}}
 		},

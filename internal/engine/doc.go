@@ -20,7 +20,7 @@
 //	tasks.go    equal tasks, of which one runs
 //	order.go    results come in any order and leave in the order of the input
 //	stop.go     how steps wait for each other, and how a build ends
-//	distill.go  filters, dedupe, balance, sample, limit
+//	distill.go  filters, dedupe, balance, sample, limit; mix.go: mix
 //	dataset.go  the split, and outputs that must be written
 //	card.go     their files, moved into place and described
 //	trace.go    what became of each task, for those who ask later

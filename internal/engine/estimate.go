@@ -93,7 +93,7 @@ func (p *planner) distillRows(st *stepState, in more) more {
 		if op.Kind != spec.OpFilter {
 			choices++
 		}
-		near = near || op.Kind == spec.OpDedupe && op.Similarity < 1
+		near = near || op.Kind == spec.OpMix || op.Kind == spec.OpDedupe && op.Similarity < 1
 	}
 	// What a further row takes the place of may itself have kept others out.
 	if near || choices > 1 {
@@ -101,6 +101,8 @@ func (p *planner) distillRows(st *stepState, in more) more {
 	}
 	for _, op := range st.Distill {
 		switch {
+		case op.Kind == spec.OpMix && op.N > 0:
+			out.rows = math.Min(out.rows, float64(op.N))
 		case op.By != nil:
 		case op.Kind == spec.OpLimit:
 			out.rows = math.Min(out.rows, float64(op.Max))

@@ -214,7 +214,9 @@ func opPart(op *spec.Op) string {
 		Max        int     `json:"max,omitempty"`
 		N          int     `json:"n,omitempty"`
 		Seed       *int64  `json:"seed,omitempty"`
-	}{Similarity: op.Similarity, Max: op.Max, N: op.N, Seed: op.Seed}
+
+		Weights map[string]float64 `json:"weights,omitempty"`
+	}{Similarity: op.Similarity, Max: op.Max, N: op.N, Seed: op.Seed, Weights: op.Weights}
 	if op.Keep != nil {
 		part.Keep = op.Keep.Text()
 	}

@@ -104,10 +104,10 @@ type Step struct {
 
 // Op is an operation of a distill step.
 type Op struct {
-	Kind string `json:"kind"` // filter, dedupe, balance, sample, limit
+	Kind string `json:"kind"` // filter, dedupe, balance, sample, limit, mix
 	Name string `json:"name"`
 	Text string `json:"text,omitempty"` // its expression
-	// Max is the number of rows that balance (a group), limit and sample
+	// Max is the number of rows that balance (a group), limit, sample and mix
 	// keep; Similarity is that of dedupe.
 	Max        int     `json:"max,omitempty"`
 	Similarity float64 `json:"similarity,omitempty"`

@@ -109,7 +109,7 @@ func newColumn(rng *rand.Rand) string {
 }
 
 func (p *project) newOp(rng *rand.Rand) op {
-	o := op{kind: pickOne(rng, []string{"filter", "filter", "dedupe", "whole", "near", "balance", "sample", "limit"})}
+	o := op{kind: pickOne(rng, []string{"filter", "filter", "dedupe", "whole", "near", "balance", "sample", "limit", "mix"})}
 	o.name = p.name("op")
 	o.column, o.filter, o.n, o.seed = newColumn(rng), rng.IntN(len(filters())), 1+rng.IntN(6), rng.IntN(4)-1
 	if o.kind != "filter" && o.kind != "near" && rng.IntN(4) == 0 {

@@ -403,14 +403,19 @@ func (o *oracle) op(s *step, p op, in []columns) []columns {
 		if p.seed < 0 {
 			p.seed = s.seed
 		}
-		return pick(in, p.n, p.seed, all)
+		return pick(in, p.seed, func(columns) (string, int) { return "", p.n })
 	case "limit":
 		of = all
+	case "mix":
+		if p.seed < 0 {
+			p.seed = s.seed
+		}
+		return o.mix(p, in, o.r.col(s, "grp"))
 	}
 	if p.seed < 0 {
 		return first(p.n, of)
 	}
-	return pick(in, p.n, p.seed, of)
+	return pick(in, p.seed, func(r columns) (string, int) { return of(r), p.n })
 }
 
 // luck decides which rows a seeded choice takes: the lowest. It is part of what
@@ -424,14 +429,16 @@ func luck(r columns, seed int) []byte {
 	return d[:8]
 }
 
-// pick keeps the n luckiest rows of each group, in order.
-func pick(in []columns, n, seed int, group func(columns) string) (kept []columns) {
-	groups := map[string][]int{}
+// pick keeps the luckiest rows of each group, as many as group says, in order.
+func pick(in []columns, seed int, group func(columns) (string, int)) (kept []columns) {
+	groups, quota := map[string][]int{}, map[string]int{}
 	for i, r := range in {
-		groups[group(r)] = append(groups[group(r)], i)
+		g, n := group(r)
+		groups[g], quota[g] = append(groups[g], i), n
 	}
 	var places []int
-	for _, g := range groups {
+	for name, g := range groups {
+		n := quota[name]
 		sort.SliceStable(g, func(a, b int) bool { return string(luck(in[g[a]], seed)) < string(luck(in[g[b]], seed)) })
 		places = append(places, g[:min(n, len(g))]...)
 	}

@@ -48,7 +48,7 @@ type step struct {
 
 // op is an operation of a distill step.
 type op struct {
-	kind   string // filter, dedupe, near, balance, sample, limit
+	kind   string // filter, dedupe, near, balance, sample, limit, mix
 	name   string
 	column string // filter, dedupe, near, balance
 	filter int    // which expression
@@ -250,5 +250,7 @@ func (r *recipe) op(s *step, o op, line func(string, ...any)) {
 		line("sample %q {\n    n = %d\n%s  }", o.name, o.n, seed)
 	case "limit":
 		line("limit %q {\n    max = %d\n%s  }", o.name, o.n, seed)
+	case "mix":
+		line("mix %q {\n    by = \"row.%s\"\n    weights = { %s }\n%s%s  }", o.name, r.col(s, "grp"), o.weightsText(), o.mostText(), seed)
 	}
 }
