@@ -93,18 +93,23 @@ func outColumns(in Columns, b *RoleBody) Columns {
 		}
 		written[col.Name] = col
 	}
+	every := slices.ContainsFunc(b.RowMap, func(m RowMapping) bool { return m.Column == EveryColumn })
+	if len(b.RowMap) == 0 || every {
+		for name, col := range written {
+			all[name] = col
+		}
+	}
 	if len(b.RowMap) > 0 {
-		open = false
+		open = every
 		for _, m := range b.RowMap {
+			if m.Column == EveryColumn {
+				continue
+			}
 			col, ok := written[m.Column]
 			if !ok {
 				col = schema.Column{Name: m.Column, Type: cty.DynamicPseudoType}
 			}
 			all[m.Column] = col
-		}
-	} else {
-		for name, col := range written {
-			all[name] = col
 		}
 	}
 	all["id"] = idColumn()

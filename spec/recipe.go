@@ -128,7 +128,12 @@ type ConfigPart struct {
 	Value []byte
 }
 
-// RowMapping is one column made by a CEL expression over the raw record.
+// EveryColumn stands for all columns in a mapping: those of the object that the
+// expression gives, such as the record itself.
+const EveryColumn = "*"
+
+// RowMapping is one column made by a CEL expression over the raw record, or
+// EveryColumn.
 type RowMapping struct {
 	Column string
 	Expr   *Expr

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/autosafe/autosafe/cache"
 	"github.com/autosafe/autosafe/spec"
@@ -115,6 +116,24 @@ func readCard(dir string) (*card, error) {
 		return nil, err
 	}
 	return &c, nil
+}
+
+// readsOffline says whether a step reads a file of an output that rests on the
+// offline model: what its own card says of it holds for what is made from it.
+func readsOffline(s *spec.Step) bool {
+	cards := map[string]*card{} // by folder; nil: there is none
+	for _, files := range s.Role.Files {
+		for _, f := range files {
+			dir, name := filepath.Split(f.Path)
+			if _, ok := cards[dir]; !ok {
+				cards[dir], _ = readCard(dir)
+			}
+			if c := cards[dir]; c != nil && c.NotForTraining && slices.ContainsFunc(c.Files, func(r fileRecord) bool { return r.Path == name }) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // removeStale removes files that an earlier build wrote and this one did not.

@@ -243,7 +243,8 @@ func (e *Engine) newBuild(ctx context.Context, dry *dryRun) (*build, error) {
 	return b, nil
 }
 
-// usesOffline says whether a step asks the offline model.
+// usesOffline says whether a step asks the offline model, or reads what a build
+// wrote that did.
 func usesOffline(s *spec.Step) bool {
 	if s.Role == nil {
 		return false
@@ -253,7 +254,7 @@ func usesOffline(s *spec.Step) bool {
 			return true
 		}
 	}
-	return false
+	return readsOffline(s)
 }
 
 // run starts every step in order. A step whose input is known is looked up;

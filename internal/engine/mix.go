@@ -25,9 +25,13 @@ func (o *mixOp) end() ([]item, error) {
 			none = append(none, fmt.Sprintf("%q", name))
 		}
 	}
-	if len(none) > 0 && len(have) > 0 && o.dry == nil {
+	if len(none) > 0 && o.dry == nil {
+		does := "the others are mixed without it"
+		if len(have) == 0 {
+			does = "none is left"
+		}
 		o.emit(Event{Notice: &Notice{Warning: true, Address: o.st.Address, Summary: "A mix lacks a group",
-			Detail: fmt.Sprintf("%s: no row has %s; the others are mixed without it.", opReason(o.op), strings.Join(none, ", "))}})
+			Detail: fmt.Sprintf("%s: no row has %s; %s.", opReason(o.op), strings.Join(none, ", "), does)}})
 	}
 	quota := mixQuotas(o.op.Weights, have, o.max)
 	for name, g := range o.groups {

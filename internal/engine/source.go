@@ -192,10 +192,18 @@ func mapRow(body *spec.RoleBody, record row.Row) (row.Row, error) {
 		if err == nil {
 			v, err = row.Canonical(v)
 		}
-		if err != nil {
-			return mapped, fmt.Errorf("map.%s: %w", m.Column, err)
+		var every row.Row
+		if err == nil && m.Column == spec.EveryColumn { // it comes first
+			every, err = row.Parse(v)
 		}
-		mapped = mapped.With(m.Column, v)
+		switch {
+		case err != nil:
+			return mapped, fmt.Errorf("map.%s: %w", m.Column, err)
+		case m.Column == spec.EveryColumn:
+			mapped = mapped.Merge(every)
+		default:
+			mapped = mapped.With(m.Column, v)
+		}
 	}
 	return mapped, nil
 }

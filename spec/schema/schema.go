@@ -112,7 +112,7 @@ const (
 	Samples Kind = "samples"
 	// RowMap is a map from column name to a CEL expression over `record`, the
 	// row as the component emitted it; the host replaces the row by the
-	// mapped columns.
+	// mapped columns. The name * stands for all columns of an object.
 	RowMap Kind = "row_map"
 	// JSONSchema is an HCL object that is a JSON Schema. A column named
 	// BlockName takes its type from the attribute.

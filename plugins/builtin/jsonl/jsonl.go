@@ -26,7 +26,7 @@ const Name = "jsonl"
 // Config is the block's body.
 type Config struct {
 	Path    sdk.Files         `hcl:"path" doc:"JSON Lines: a file, a glob or a folder. Of several files only those named *.jsonl or *.ndjson, or so with .gz, are read, in order of name. Files packed with gzip are unpacked."`
-	Map     map[string]string `hcl:"map,optional" flags:"row_map" doc:"Columns to make, each a CEL expression over record, the line's object. Without it the record's own keys are the columns."`
+	Map     map[string]string `hcl:"map,optional" flags:"row_map" doc:"Columns to make, each a CEL expression over record, the line's object. Without it the record's own keys are the columns; with \"*\" = \"record\" in it they are kept beside those made."`
 	MaxRows *int              `hcl:"max_rows,optional" min:"1" doc:"Read at most this many rows in all."`
 }
 
