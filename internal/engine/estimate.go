@@ -223,7 +223,11 @@ func (e *estimator) fromHistory(tasks, most float64, declared bool) float64 {
 	}
 	high := seen.unseen(extreme, tasks)
 	if e.edited("model.") { // another model may have to be asked more often
-		high = math.Max(high, times(tasks, seen.max))
+		each := seen.max
+		if tasks < enough { // too few to make up for one another
+			each = math.Max(each, extreme)
+		}
+		high = math.Max(high, times(tasks, each))
 	}
 	if declared {
 		high = math.Min(high, times(tasks, most))
