@@ -17,14 +17,10 @@ import (
 // work as a program starts, needed or not, costs every command of every user as
 // much as a whole build with nothing to do.
 const (
-	maxInitBytes    = 13 << 18 // 3.25 MiB
-	maxInitAllocs   = 18_000   // without those of the library below
-	maxPackageBytes = 400 << 10
+	maxInitBytes    = 1900 << 10
+	maxInitAllocs   = 12_200
+	maxPackageBytes = 210 << 10
 )
-
-// startsSlowly is the one library that is let off: it compiles the metaschemas
-// of five drafts of JSON Schema.
-const startsSlowly = "github.com/santhosh-tekuri/jsonschema/v6"
 
 // TestStart holds what happens before main to its bounds, package by package.
 func TestStart(t *testing.T) {
@@ -41,9 +37,6 @@ func TestStart(t *testing.T) {
 		n, _ := strconv.Atoi(m[2])
 		k, _ := strconv.Atoi(m[3])
 		total += n
-		if m[1] == startsSlowly {
-			continue
-		}
 		if n > maxPackageBytes {
 			t.Errorf("%s allocates %d bytes as the program starts; %d are the bound", m[1], n, maxPackageBytes)
 		}

@@ -9,9 +9,8 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
-
 	"github.com/autosafe/autosafe/spec"
+	"github.com/autosafe/autosafe/spec/jsonschema"
 )
 
 // schemas compiles JSON Schemas, each once.
@@ -36,7 +35,7 @@ func (s *schemas) compile(text json.RawMessage) (*jsonschema.Schema, error) {
 	if ok {
 		return c.schema, c.err
 	}
-	c.schema, c.err = compileSchema(string(text))
+	c.schema, c.err = jsonschema.Compile(text)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.done == nil || len(s.done) >= maxSchemas {
@@ -44,53 +43,6 @@ func (s *schemas) compile(text json.RawMessage) (*jsonschema.Schema, error) {
 	}
 	s.done[string(text)] = c
 	return c.schema, c.err
-}
-
-// noLoader refuses references to other documents: a schema comes from a
-// plugin or a data set, and must not make this process open files or sockets.
-type noLoader struct{}
-
-func (noLoader) Load(url string) (any, error) {
-	return nil, fmt.Errorf("a schema must not refer to another document (%s)", url)
-}
-
-func compileSchema(text string) (*jsonschema.Schema, error) {
-	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
-	if err != nil {
-		return nil, err
-	}
-	if err := checkNumbers(doc); err != nil {
-		return nil, err
-	}
-	c := jsonschema.NewCompiler()
-	c.UseLoader(noLoader{})
-	c.DefaultDraft(jsonschema.Draft2020)
-	if err := c.AddResource("autosafe:schema", doc); err != nil {
-		return nil, err
-	}
-	return c.Compile("autosafe:schema")
-}
-
-// checkNumbers holds a schema's numbers to the bounds of those in replies:
-// the validator panics at numbers too large to be a fraction.
-func checkNumbers(v any) error {
-	switch v := v.(type) {
-	case json.Number:
-		return checkNumber(string(v))
-	case []any:
-		for _, e := range v {
-			if err := checkNumbers(e); err != nil {
-				return err
-			}
-		}
-	case map[string]any:
-		for _, e := range v {
-			if err := checkNumbers(e); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // fit decides whether an answer is what a request asked for.
@@ -299,13 +251,26 @@ func (f *fit) toolNames() string {
 	return strings.Join(names, ", ")
 }
 
-// validate reports what is wrong with a value, one line a problem; a nil schema
-// takes everything.
+// validate reports what is wrong with a value: in one line, or a line for each
+// of several problems. A nil schema takes everything.
 func validate(schema *jsonschema.Schema, value any) error {
 	if schema == nil {
 		return nil
 	}
-	return problems(schema.Validate(value))
+	problems := schema.Validate(value)
+	lines := make([]string, len(problems))
+	for i, p := range problems {
+		if lines[i] = p.String(); p.Path == "" {
+			lines[i] = "it " + p.Message
+		}
+	}
+	switch len(lines) {
+	case 0:
+		return nil
+	case 1:
+		return errors.New(lines[0])
+	}
+	return fmt.Errorf("%d problems:\n- %s", len(lines), strings.Join(lines, "\n- "))
 }
 
 // again is what is added to the conversation to have a bad answer replaced:

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// maxExponent bounds numbers in replies. Validation works on exact fractions,
-// so a number like 1e999999999 would eat all memory.
+// maxExponent bounds numbers in replies. Who works on exact numbers later on
+// would need all memory for one like 1e999999999.
 const maxExponent = 400
 
 // parseJSON reads exactly one JSON value and gives it without white space, and

@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"strconv"
+
+	"github.com/autosafe/autosafe/spec/jsontext"
 )
 
 // maxDepth bounds the nesting of JSON from models and plugins, so that it
@@ -248,37 +250,12 @@ func (c *canonicaliser) reorder(body, first int) {
 }
 
 func (c *canonicaliser) number() error {
-	start := c.pos
-	integer := true
-	if c.peek() == '-' {
-		c.pos++
-	}
-	switch {
-	case c.peek() == '0':
-		c.pos++
-	case '1' <= c.peek() && c.peek() <= '9':
-		c.digits()
-	default:
+	n, integer := jsontext.Number(c.in[c.pos:])
+	if n == 0 {
 		return c.fail("malformed number")
 	}
-	if c.peek() == '.' {
-		integer = false
-		c.pos++
-		if !c.digits() {
-			return c.fail("malformed number")
-		}
-	}
-	if c.peek() == 'e' || c.peek() == 'E' {
-		integer = false
-		c.pos++
-		if c.peek() == '+' || c.peek() == '-' {
-			c.pos++
-		}
-		if !c.digits() {
-			return c.fail("malformed number")
-		}
-	}
-	text := c.in[start:c.pos]
+	text := c.in[c.pos : c.pos+n]
+	c.pos += n
 	const surelyFinite = 300 // digits
 	if integer && len(text) < surelyFinite {
 		if string(text) == "-0" {
@@ -293,14 +270,6 @@ func (c *canonicaliser) number() error {
 	}
 	c.out = appendFloat(c.out, f)
 	return nil
-}
-
-func (c *canonicaliser) digits() bool {
-	start := c.pos
-	for '0' <= c.peek() && c.peek() <= '9' {
-		c.pos++
-	}
-	return c.pos > start
 }
 
 // appendFloat writes a float64 as encoding/json does, so that a value that

@@ -1,5 +1,5 @@
-// Package jsontext reads the text of JSON strings, fast: most of a row is
-// text, and every reader of rows goes over it.
+// Package jsontext reads the text of JSON strings and of numbers, fast: most of
+// a row is text, and every reader of rows goes over it.
 //
 // It is no JSON parser. It is for those that are.
 package jsontext
@@ -110,6 +110,50 @@ func Escape(b []byte) (rune, int) {
 		return utf8.RuneError, 6
 	}
 	return 0, 0
+}
+
+// Number is how many bytes at the start of b are a number, and whether it is
+// written as an integer; 0 if there is none, or one that breaks off.
+func Number(b []byte) (n int, integer bool) {
+	if len(b) > 0 && b[0] == '-' {
+		n++
+	}
+	whole := digits(b[n:])
+	if whole == 0 {
+		return 0, false
+	}
+	if b[n] == '0' { // what follows it is no longer the number
+		whole = 1
+	}
+	n, integer = n+whole, true
+	if n < len(b) && b[n] == '.' {
+		fraction := digits(b[n+1:])
+		if fraction == 0 {
+			return 0, false
+		}
+		n, integer = n+1+fraction, false
+	}
+	if n < len(b) && (b[n] == 'e' || b[n] == 'E') {
+		if n++; n < len(b) && (b[n] == '+' || b[n] == '-') {
+			n++
+		}
+		exponent := digits(b[n:])
+		if exponent == 0 {
+			return 0, false
+		}
+		n, integer = n+exponent, false
+	}
+	return n, integer
+}
+
+// digits is how many there are at the start of b.
+func digits(b []byte) int {
+	for i, c := range b {
+		if c < '0' || c > '9' {
+			return i
+		}
+	}
+	return len(b)
 }
 
 func hex4(b []byte) (rune, bool) {

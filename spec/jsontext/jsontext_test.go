@@ -53,6 +53,23 @@ func FuzzString(f *testing.F) {
 	})
 }
 
+// FuzzNumber finds the numbers that encoding/json finds.
+func FuzzNumber(f *testing.F) {
+	for _, s := range []string{"0", "-0", "10", "-12.50", "1e9", "1E+2", "2e-07", "-0.0e0", "", "-", "01", "+1", ".5", "1.", "1.e3", "1e", "1e+", "-a", "1 "} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		number := strings.Trim(s, " \t\r\n") == s && json.Valid([]byte(s)) && (s[0] == '-' || s[0] >= '0' && s[0] <= '9')
+		n, integer := Number([]byte(s))
+		if (n > 0 && n == len(s)) != number {
+			t.Errorf("%q: %d bytes, but number: %v", s, n, number)
+		}
+		if n > 0 && (!json.Valid([]byte(s[:n])) || integer == strings.ContainsAny(s[:n], ".eE")) {
+			t.Errorf("%q: %q, an integer: %v", s, s[:n], integer)
+		}
+	})
+}
+
 func BenchmarkPlain(b *testing.B) {
 	text := []byte(strings.Repeat("lorem ipsum ", 20) + `"`)
 	b.SetBytes(int64(len(text)))

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"github.com/autosafe/autosafe/spec/jsonschema"
 )
 
 // CheckJSON decodes a row and checks it: wrong JSON types are problems too.
@@ -26,7 +28,7 @@ func (r *Row) Check(extra ...Outcome) []Problem {
 	if err != nil {
 		return []Problem{{Message: err.Error()}}
 	}
-	c := checker{outcomes: set, tools: map[string]Tool{}}
+	c := checker{outcomes: set, tools: map[string]*tool{}}
 	c.enums(r)
 	c.toolList(r.Tools)
 	for i, s := range r.Trajectory {
@@ -45,7 +47,7 @@ func (r *Row) Check(extra ...Outcome) []Problem {
 
 type checker struct {
 	outcomes OutcomeSet
-	tools    map[string]Tool
+	tools    map[string]*tool
 	problems []Problem
 }
 
@@ -91,17 +93,18 @@ func (c *checker) toolList(tools []Tool) {
 			c.add(path+".name", "%q is there twice", t.Name)
 			continue
 		}
-		c.tools[t.Name] = t
+		known := &tool{parameters: t.Parameters}
+		c.tools[t.Name] = known
 		if len(t.Parameters) == 0 {
 			continue
 		}
-		shape, err := decode(t.Parameters)
+		shape, err := known.decode()
 		object, ok := shape.(map[string]any)
 		switch {
 		case err != nil:
 			c.add(path+".parameters", "not JSON: %s", err)
 		case !ok:
-			c.add(path+".parameters", "must be a JSON Schema object, not %s", typeName(shape))
+			c.add(path+".parameters", "must be a JSON Schema object, not %s", jsonschema.TypeName(shape))
 		case object["type"] != nil && object["type"] != "object":
 			c.add(path+".parameters", "must be a schema of type object")
 		}
@@ -111,9 +114,11 @@ func (c *checker) toolList(tools []Tool) {
 // CheckAction says what is wrong with one action in a row with these tools:
 // exactly one of tool and answer, a tool that exists, arguments that fit.
 func CheckAction(a Action, tools []Tool) []Problem {
-	c := checker{tools: map[string]Tool{}}
+	c := checker{tools: map[string]*tool{}}
 	for _, t := range tools {
-		c.tools[t.Name] = t
+		if t.Name == a.Tool {
+			c.tools[t.Name] = &tool{parameters: t.Parameters}
+		}
 	}
 	c.action("", &a)
 	return c.problems
@@ -139,7 +144,7 @@ func (c *checker) action(path string, a *Action) {
 		c.add(join(path, "tool"), "there is no tool %q in tools", a.Tool)
 		return
 	}
-	for _, p := range CheckArguments(tool.Parameters, a.Arguments) {
+	for _, p := range tool.check(a.Arguments) {
 		where := join(path, "arguments")
 		if p.Path != "" {
 			where = join(where, p.Path)
@@ -240,7 +245,7 @@ func sameAction(a, b Action) bool {
 	if emptyArguments(a.Arguments) || emptyArguments(b.Arguments) {
 		return emptyArguments(a.Arguments) == emptyArguments(b.Arguments)
 	}
-	x, errX := decode(a.Arguments)
-	y, errY := decode(b.Arguments)
-	return errX == nil && errY == nil && equal(x, y)
+	x, errX := jsonschema.Decode(a.Arguments)
+	y, errY := jsonschema.Decode(b.Arguments)
+	return errX == nil && errY == nil && jsonschema.Equal(x, y)
 }

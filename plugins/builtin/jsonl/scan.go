@@ -196,34 +196,9 @@ func (s *scanner) word(w string) bool {
 }
 
 func (s *scanner) number() bool {
-	if s.b[s.i] == '-' {
-		s.i++
-	}
-	if s.i < len(s.b) && s.b[s.i] == '0' {
-		s.i++
-	} else if !s.digits() {
-		return false
-	}
-	if s.i < len(s.b) && s.b[s.i] == '.' {
-		if s.i++; !s.digits() {
-			return false
-		}
-	}
-	if s.i < len(s.b) && (s.b[s.i] == 'e' || s.b[s.i] == 'E') {
-		if s.i++; s.i < len(s.b) && (s.b[s.i] == '+' || s.b[s.i] == '-') {
-			s.i++
-		}
-		return s.digits()
-	}
-	return true
-}
-
-func (s *scanner) digits() bool {
-	start := s.i
-	for s.i < len(s.b) && s.b[s.i] >= '0' && s.b[s.i] <= '9' {
-		s.i++
-	}
-	return s.i > start
+	n, _ := jsontext.Number(s.b[s.i:])
+	s.i += n
+	return n > 0
 }
 
 // nameOf is the name that is written with quotes and perhaps with escapes.
