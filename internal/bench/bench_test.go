@@ -53,7 +53,7 @@ func TestSuite(t *testing.T) {
 	}
 	for _, want := range []string{
 		"not installed (Debian: `apt-get install ninja-build`)",
-		"## Many rows, cold", "## Nothing to do", "## One changed row", "## A changed filter", "## Plan", "## Many small units of work", "## Plugins",
+		"## Many rows, cold", "## Nothing to do", "## Many rows to Parquet", "rows to Parquet: bytes of each build", "## One changed row", "## A changed filter", "## Plan", "## Many small units of work", "## Plugins",
 		"## One model call a row", "## Memory of model calls", "## Many calls in flight", "## An endpoint with a limit", "## An endpoint with changing limits",
 		"| promptfoo ", "| not run: not installed ", "promptfoo's CPU",
 		"| ninja is not installed | ?", "| ninja, 10 edges", "Small sizes",

@@ -157,6 +157,7 @@ func run(ctx context.Context, opts options, log io.Writer) error {
 	}{
 		{"rows, cold", s.cold},
 		{"nothing to do", s.nothing},
+		{"rows to Parquet", s.tables},
 		{"one changed row", s.oneRow},
 		{"a changed filter", s.filter},
 		{"plan", s.plan},

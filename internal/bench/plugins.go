@@ -73,8 +73,8 @@ func countInProcess(args []string) error {
 			return err
 		}
 	}
-	fmt.Println(time.Since(start).Seconds())
-	return nil
+	_, err = fmt.Fprintln(os.Stdout, time.Since(start).Seconds())
+	return err
 }
 
 // pluginRecipe reads rows, has the plugin count their words or not, and writes

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -75,6 +76,63 @@ func (r *RowReader) answer() error {
 	return r.out.put(result)
 }
 
+// RowBatch is some of an output's rows, for outputs that work on several at
+// once. The host holds a batch's rows until it is done.
+type RowBatch struct {
+	Rows []SplitRow
+
+	out     *sender
+	results []*pluginpb.Result
+}
+
+// NextBatch gives some of the next rows, at least one, and io.EOF after the
+// last. Each batch needs its Done; they may come in any order and from any
+// goroutine, but before the output's function returns.
+func (r *RowReader) NextBatch() (*RowBatch, error) {
+	first, err := r.next()
+	if err != nil {
+		return nil, err
+	}
+	tasks := append([]*pluginpb.Task{first}, r.batch...)
+	r.batch = nil
+	b := &RowBatch{out: r.out, Rows: make([]SplitRow, len(tasks)), results: make([]*pluginpb.Result, len(tasks))}
+	for i, t := range tasks {
+		b.Rows[i] = SplitRow{Split: t.GetSplit(), Row: t.GetRow()}
+		b.results[i] = &pluginpb.Result{Seq: t.GetSeq()}
+	}
+	return b, nil
+}
+
+// Skip leaves row i out of the output and counts it under the reason.
+func (b *RowBatch) Skip(i int, reason string) { b.results[i].Dropped = orSkipped(reason) }
+
+// Later takes row i out of the batch's Done, for an output that has to see
+// more rows before it knows what becomes of this one. The function given tells
+// the host, once, before the output's function returns: the reason why the row
+// is left out, "" if it is written. Until then the host holds the row.
+func (b *RowBatch) Later(i int) func(reason string) error {
+	out, result := b.out, b.results[i]
+	b.results[i] = nil
+	return func(reason string) error {
+		result.Dropped = reason
+		return out.put(result)
+	}
+}
+
+// Done tells the host what became of the rows. Rows stays valid.
+func (b *RowBatch) Done() error {
+	for _, r := range b.results {
+		if r == nil {
+			continue // answered by what Later gave
+		}
+		if err := b.out.put(r); err != nil {
+			return err
+		}
+	}
+	b.results = nil
+	return nil
+}
+
 // drain answers the rows that the output did not want to read.
 func (r *RowReader) drain() error {
 	for {
@@ -137,6 +195,18 @@ func (d *Dir) Create(name, mediaType string) (*File, error) {
 	return out, nil
 }
 
+// Files are the names of the files created so far, in order of name.
+func (d *Dir) Files() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	names := make([]string, len(d.files))
+	for i, f := range d.files {
+		names[i] = f.artifact.GetPath()
+	}
+	slices.Sort(names)
+	return names
+}
+
 // localName says whether a name stays inside the folder on every system.
 func localName(name string) bool {
 	return filepath.IsLocal(filepath.FromSlash(name)) && path.Clean(name) == name && name != "." &&
@@ -146,10 +216,38 @@ func localName(name string) bool {
 // SkipRow leaves the row last read out of this output and counts it under the
 // reason.
 func (d *Dir) SkipRow(reason string) {
+	d.rows.dropped = orSkipped(reason)
+}
+
+func orSkipped(reason string) string {
 	if reason == "" {
-		reason = "skipped"
+		return "skipped"
 	}
-	d.rows.dropped = reason
+	return reason
+}
+
+// Rename closes a file and gives it another name in the folder, for names that
+// are known only at the end, such as those of shards with their number.
+func (d *Dir) Rename(f *File, name string) error {
+	if !localName(name) {
+		return Fail("bad_path", fmt.Sprintf("%q is no relative path inside the output folder", name))
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	old := f.artifact.GetPath()
+	for _, other := range d.files {
+		if other != f && other.artifact.GetPath() == name {
+			return Fail("bad_path", fmt.Sprintf("%q was created twice", name))
+		}
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("writing %s: %w", old, err)
+	}
+	if err := d.root.Rename(filepath.FromSlash(old), filepath.FromSlash(name)); err != nil {
+		return fmt.Errorf("renaming %s to %s: %w", old, name, err)
+	}
+	f.artifact.Path = name
+	return nil
 }
 
 // finish closes every file and gives the list of them.

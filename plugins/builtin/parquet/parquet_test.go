@@ -16,6 +16,7 @@ import (
 
 	"github.com/autosafe/autosafe/plugins/builtin/export"
 	"github.com/autosafe/autosafe/plugins/builtin/export/exporttest"
+	"github.com/autosafe/autosafe/plugins/builtin/export/files"
 )
 
 const (
@@ -37,10 +38,10 @@ func open(t testing.TB, content []byte) *parquet.File {
 func readBack(t testing.TB, content []byte) []string {
 	t.Helper()
 	f := open(t, content)
-	list, _ := f.Lookup(JSONColumnsKey)
+	list, _ := f.Lookup(files.JSONColumnsKey)
 	var asJSON []string
 	if err := json.Unmarshal([]byte(list), &asJSON); err != nil {
-		t.Fatalf("%s = %q: %v", JSONColumnsKey, list, err)
+		t.Fatalf("%s = %q: %v", files.JSONColumnsKey, list, err)
 	}
 	var out []string
 	r := parquet.NewReader(f)
@@ -55,7 +56,7 @@ func readBack(t testing.TB, content []byte) []string {
 				name := names[v.Column()][0]
 				switch {
 				case v.IsNull():
-				case name == ExtraColumn:
+				case name == files.ExtraColumn:
 					var extra map[string]json.RawMessage
 					if err := json.Unmarshal(v.ByteArray(), &extra); err != nil {
 						t.Fatal(err)
@@ -122,7 +123,7 @@ func TestRoundTrip(t *testing.T) {
 		`{"id":7,"tools":"text","trajectory":5,"kind":["scenario"],"safe_action":true}`, `{}`)
 	r := exporttest.Run(t, Component(), `{}`, rows)
 	a := r.Files[shard0]
-	if a.Rows != int64(len(rows)) || a.MediaType != MediaType {
+	if a.Rows != int64(len(rows)) || a.MediaType != files.ParquetType {
 		t.Errorf("%d rows of type %s, want %d", a.Rows, a.MediaType, len(rows))
 	}
 	got := readBack(t, a.Content)
@@ -145,11 +146,11 @@ func TestColumns(t *testing.T) {
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("columns: %s", got)
 	}
-	if got, _ := f.Lookup(FormatKey); got != Format {
+	if got, _ := f.Lookup(files.FormatKey); got != files.WholeRowsName {
 		t.Errorf("format %q", got)
 	}
 	const asJSON = `["achievements","attempts","extra","origin","risks","safe_action","safe_verdict","toolkits","tools","trajectory","trigger","trigger_verdict"]`
-	if got, _ := f.Lookup(JSONColumnsKey); got != asJSON {
+	if got, _ := f.Lookup(files.JSONColumnsKey); got != asJSON {
 		t.Errorf("JSON columns %s", got)
 	}
 }
@@ -175,57 +176,6 @@ func many(n, size int) []string {
 	return rows
 }
 
-// Row groups end at their bounds, in rows and in bytes, and no row is lost
-// where one ends.
-func TestRowGroups(t *testing.T) {
-	for _, c := range []struct {
-		name    string
-		rows    []string
-		largest int64
-		groups  int
-	}{
-		{"rows", many(2500, 10), groupRows, 3},
-		{"bytes", many(18, 1<<20), 16, 2},
-	} {
-		content := exporttest.Run(t, Component(), `{}`, c.rows).Files[shard0].Content
-		groups := open(t, content).RowGroups()
-		if len(groups) != c.groups {
-			t.Errorf("%s: %d row groups, want %d", c.name, len(groups), c.groups)
-		}
-		for i, g := range groups {
-			if g.NumRows() > c.largest {
-				t.Errorf("%s: group %d has %d rows", c.name, i, g.NumRows())
-			}
-		}
-		if got := readBack(t, content); len(got) != len(c.rows) || got[len(got)-1] != c.rows[len(c.rows)-1] {
-			t.Errorf("%s: %d rows came back of %d, or others", c.name, len(got), len(c.rows))
-		}
-	}
-}
-
-// The same rows give the same bytes, whichever other splits there are.
-func TestSameBytes(t *testing.T) {
-	rows := append(exporttest.Fixture(t, fixture), many(1200, 50)...)
-	var first []byte
-	for range 3 {
-		content := exporttest.Run(t, Component(), `{}`, rows).Files[shard0].Content
-		if first == nil {
-			first = content
-		}
-		if !bytes.Equal(first, content) {
-			t.Fatal("the same rows gave other bytes")
-		}
-	}
-	twice := slices.Concat(rows, rows)
-	slices.SortStableFunc(twice, func(a, b string) int { return slices.Index(rows, a) - slices.Index(rows, b) })
-	r := exporttest.Run(t, Component(), `{}`, twice, "train", "test")
-	for _, name := range []string{shard0, "test-00000-of-00001.parquet"} {
-		if !bytes.Equal(r.Files[name].Content, first) {
-			t.Errorf("%s differs though its rows do not", name)
-		}
-	}
-}
-
 // The footer, read without the library: the Parquet format from its
 // specification (Thrift's compact protocol).
 func TestFooter(t *testing.T) {
@@ -247,7 +197,7 @@ func TestFooter(t *testing.T) {
 	if meta[3] != int64(len(rows)) {
 		t.Errorf("num_rows = %v", meta[3])
 	}
-	if meta[6] != createdBy {
+	if meta[6] != "autosafe version 1 (build 0)" {
 		t.Errorf("created_by = %v", meta[6])
 	}
 	var columns []string
