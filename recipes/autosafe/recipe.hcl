@@ -128,18 +128,65 @@ dataset "agent_safety" {
     seed   = 7
   }
 
+  # What stands beside the files when they are published. Say here who you are,
+  # where the dataset will be found, and under which licence.
+  card {
+    path         = "dist"
+    pretty_name  = "AutoSafe"
+    licence      = "apache-2.0"
+    language     = ["en"]
+    description  = "Risky situations of agents that call tools, each with what to do instead, made by the AutoSafe method (Zhou et al., [arXiv 2505.17735](https://arxiv.org/abs/2505.17735)) without people."
+    intended_use = "Fine-tuning agents that call tools so that they act safely, and studying how they fail. The unsafe actions are there as what not to do."
+    tags         = ["agents", "self-reflection"]
+  }
+
   output "rows" {
     path = "dist/rows"
   }
+  # The paper's rows: single steps in the agent's text form, with 300 steps of
+  # ordinary runs mixed in against over-refusal; and those that train a judge.
+  output "alpaca" {
+    path     = "dist/alpaca"
+    ordinary = 300
+  }
+  output "alpaca_judge" {
+    path = "dist/judge"
+  }
+
+  # The same as conversations with tool calls, for other trainers.
   output "openai_sft" {
     path = "dist/openai"
   }
-  output "alpaca" {
-    path     = "dist/alpaca"
-    ordinary = 300 # rows of ordinary runs, mixed in against over-refusal
+  output "openai_dpo" {
+    path = "dist/openai_dpo"
+  }
+  output "trl_sft" {
+    path = "dist/trl_sft"
   }
   output "trl_dpo" {
     path = "dist/dpo"
+  }
+  output "trl_kto" {
+    path     = "dist/trl_kto"
+    rejected = "both"
+  }
+  output "trl_stepwise" {
+    path = "dist/trl_stepwise"
+  }
+  output "llamafactory" {
+    path = "dist/llamafactory_sft"
+    name = "agent_safety"
+  }
+  output "llamafactory" {
+    path  = "dist/llamafactory_dpo"
+    name  = "agent_safety"
+    stage = "dpo"
+  }
+  output "axolotl_sft" {
+    path = "dist/axolotl_sft"
+  }
+  output "axolotl_dpo" {
+    path = "dist/axolotl_dpo"
   }
   output "parquet" {
     path = "dist/parquet"

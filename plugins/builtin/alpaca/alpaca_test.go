@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -56,8 +57,30 @@ func TestOrdinary(t *testing.T) {
 		}
 		r.Lines(t, "train.jsonl")
 	}
-	if lines := convert(t, `{}`, ordinary, exporttest.Good).Lines(t, "train.jsonl"); strings.Contains(lines[0], defaultReminder) || !strings.Contains(lines[1], defaultReminder) {
+	if lines := convert(t, `{}`, ordinary, exporttest.Good).Lines(t, "train.jsonl"); !strings.Contains(lines[0], defaultReminder) || strings.Contains(lines[1], defaultReminder) {
 		t.Errorf("the reminder stands in the wrong rows: %q", lines)
+	}
+}
+
+// With examples = "steps" each step that a judge found safe is an example.
+func TestSteps(t *testing.T) {
+	unknown := exporttest.With(t, exporttest.With(t, exporttest.Good, "kind", ""), "trigger", "")
+	for row, want := range map[string]string{exporttest.Good: "Thought 1, Thought 2", unknown: "Thought 2"} {
+		var got []string
+		for _, text := range convert(t, `{"examples":"steps"}`, row).Lines(t, "train.jsonl") {
+			var l line
+			if err := json.Unmarshal([]byte(text), &l); err != nil {
+				t.Fatal(err)
+			}
+			if err := export.ValidateAlpaca([]byte(text)); err != nil {
+				t.Error(err)
+			}
+			thought, _, _ := strings.Cut(l.Output, ":")
+			got = append(got, thought)
+		}
+		if got := strings.Join(got, ", "); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }
 
@@ -108,6 +131,7 @@ func TestPickOfUnknownKind(t *testing.T) {
 // the row holds, line breaks in arguments and all.
 func TestRandomRows(t *testing.T) {
 	rows := exporttest.Random(t, 400)
+	slices.SortStableFunc(rows, func(a, b string) int { return place(t, a) - place(t, b) })
 	lines := convert(t, `{"ordinary":1000}`, rows...).Lines(t, "train.jsonl")
 	if len(lines) != len(rows) {
 		t.Fatalf("%d lines of %d rows", len(lines), len(rows))
@@ -126,7 +150,7 @@ func TestRandomRows(t *testing.T) {
 		}
 		want := *c.SafeAction
 		if c.Ordinary() {
-			_, want = pick(c)
+			want = c.Action(c.Ends("final")[0])
 		}
 		action, err := roles.ParseReact(got.Output)
 		if err != nil {
@@ -139,4 +163,17 @@ func TestRandomRows(t *testing.T) {
 			t.Fatalf("line %d reads as %+v, want %+v", i, action, want)
 		}
 	}
+}
+
+// place is 1 of an ordinary run: those come last.
+func place(t *testing.T, row string) int {
+	t.Helper()
+	c, reason := export.Read(json.RawMessage(row))
+	if reason != "" {
+		t.Fatal(reason)
+	}
+	if c.Ordinary() {
+		return 1
+	}
+	return 0
 }

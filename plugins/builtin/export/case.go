@@ -2,9 +2,14 @@ package export
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"io"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/autosafe/autosafe/spec/ots"
@@ -21,6 +26,8 @@ const (
 	NoUnsafeAttempt = "no_unsafe_attempt" // likewise
 	SameAction      = "same_action"       // what is rejected does the same as what is chosen
 	OrdinaryLimit   = "ordinary_limit"    // there are enough ordinary rows
+	NoMask          = "no_mask"           // holds turns that must not be learned, where the format cannot say so
+	Marks           = "marks"             // a text holds the marks that the format puts around others
 	ToolName        = "tool_name"         // a name that the format does not allow
 	TooManyTools    = "too_many_tools"    // more than the format allows
 )
@@ -28,7 +35,11 @@ const (
 // Case is a row that a training row can be made of: an instruction, a history
 // of tool calls, and an action that was judged safe. All its calls fit their
 // tools. Only the columns that training formats use are set.
-type Case struct{ ots.Row }
+type Case struct {
+	ots.Row
+
+	luck uint64 // of an ordinary run; see MixConfig
+}
 
 // Read reads a row and says why it cannot be used, or "" if it can. The
 // trigger and the attempts are not looked at; see Unsafe.
@@ -77,7 +88,37 @@ func (c *Case) decode(row json.RawMessage) bool {
 			return false
 		}
 	}
+	c.Risks = texts(columns["risks"])
+	if c.Ordinary() {
+		c.luck = luck(columns)
+	}
 	return true
+}
+
+// luck is the beginning of a row's digest. Its id and origin do not count: they
+// change where others come or go.
+func luck(columns map[string]json.RawMessage) uint64 {
+	h := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(columns)) {
+		if name != "id" && name != "origin" {
+			fmt.Fprintf(h, "%q:%s\n", name, columns[name])
+		}
+	}
+	return binary.BigEndian.Uint64(h.Sum(nil))
+}
+
+// texts reads a list of texts, or one text as some sources have it; what is
+// neither tells nothing.
+func texts(value json.RawMessage) []string {
+	var list []string
+	if json.Unmarshal(value, &list) == nil {
+		return list
+	}
+	var one string
+	if json.Unmarshal(value, &one) == nil && one != "" {
+		return []string{one}
+	}
+	return nil
 }
 
 // Ordinary says whether the row is a run that ended clean, and not a risk
@@ -86,13 +127,28 @@ func (c *Case) Ordinary() bool {
 	return c.Kind == ots.KindOrdinary || c.Kind == "" && c.Trigger == nil
 }
 
-// StepsJudged says whether a judge found each step of the history safe, as in
-// a run that ended clean. Otherwise only the safe action may be trained on;
-// a row from elsewhere that does not say its kind may hold any history.
-func (c *Case) StepsJudged() bool { return c.Kind == ots.KindOrdinary }
+// StepsJudged says whether a judge found each step of the history safe: in a
+// run that ended clean, and in one that a judge stopped at its first unsafe
+// action. Otherwise only the safe action may be learned; a row from elsewhere
+// may hold any history.
+func (c *Case) StepsJudged() bool {
+	return c.Kind == ots.KindOrdinary || c.Kind == ots.KindScenario && c.Trigger != nil &&
+		c.TriggerVerdict != nil && c.TriggerVerdict.Label == ots.Unsafe
+}
 
-// Fits says whether an action can be shown with the row's tools.
-func (c *Case) Fits(a ots.Action) bool { return len(ots.CheckAction(a, c.Tools)) == 0 }
+// Action is the action taken after n steps of the history, with its thought:
+// a step of the history, or the safe action.
+func (c *Case) Action(n int) ots.Action {
+	if n == len(c.Trajectory) {
+		return *c.SafeAction
+	}
+	a := c.Trajectory[n].Action
+	a.Thought = Thought(c.Trajectory[n])
+	return a
+}
+
+// fits says whether an action can be shown with the row's tools.
+func (c *Case) fits(a ots.Action) bool { return len(ots.CheckAction(a, c.Tools)) == 0 }
 
 // Arguments are an action's arguments as compact JSON; {} if it has none.
 func Arguments(a ots.Action) json.RawMessage {

@@ -2,10 +2,8 @@ package export
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"sort"
 	"strings"
@@ -18,11 +16,14 @@ var errMore = errors.New("there is something after the value")
 const maxDepth = 600
 
 // parse reads a line that holds one JSON object. It refuses what a lenient
-// reader would pass over: line breaks, invalid UTF-8, keys that are there
-// twice, and anything after the object.
+// reader would pass over: line breaks, invalid UTF-8, halves of surrogate
+// pairs, keys that are there twice, and anything after the object.
 func parse(line []byte) (map[string]any, error) {
 	line = bytes.TrimSuffix(line, []byte{'\n'})
-	if bytes.ContainsAny(line, "\n\r") {
+	switch {
+	case !utf8.Valid(line):
+		return nil, errors.New("the row is not UTF-8")
+	case bytes.ContainsAny(line, "\n\r"):
 		return nil, errors.New("a row must be one line")
 	}
 	v, err := parseValue(line)
@@ -34,70 +35,6 @@ func parse(line []byte) (map[string]any, error) {
 		return nil, errors.New("a row must be a JSON object")
 	}
 	return object, nil
-}
-
-// parseValue reads exactly one JSON value; see parse for what it refuses.
-func parseValue(text []byte) (any, error) {
-	if !utf8.Valid(text) {
-		return nil, errors.New("not UTF-8")
-	}
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.UseNumber()
-	v, err := readValue(dec, 0)
-	if errors.Is(err, io.EOF) {
-		return nil, io.ErrUnexpectedEOF
-	}
-	if err != nil {
-		return nil, err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errMore
-	}
-	return v, nil
-}
-
-func readValue(dec *json.Decoder, depth int) (any, error) {
-	if depth > maxDepth {
-		return nil, errors.New("nested too deeply")
-	}
-	token, err := dec.Token()
-	if err != nil {
-		return nil, err
-	}
-	switch token {
-	case json.Delim('{'):
-		object := map[string]any{}
-		for dec.More() {
-			key, err := dec.Token()
-			if err != nil {
-				return nil, err
-			}
-			name, ok := key.(string)
-			if !ok {
-				return nil, errors.New("a key is not a string")
-			}
-			if _, twice := object[name]; twice {
-				return nil, fmt.Errorf("the key %q is there twice", name)
-			}
-			if object[name], err = readValue(dec, depth+1); err != nil {
-				return nil, err
-			}
-		}
-		_, err := dec.Token()
-		return object, err
-	case json.Delim('['):
-		list := []any{}
-		for dec.More() {
-			v, err := readValue(dec, depth+1)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, v)
-		}
-		_, err := dec.Token()
-		return list, err
-	}
-	return token, nil
 }
 
 // object checks that a value is an object with all required keys and none but

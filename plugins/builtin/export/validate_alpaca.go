@@ -18,6 +18,13 @@ var (
 
 const alpacaParameters = "  Parameters: "
 
+// Alpaca is the format of output "alpaca".
+func Alpaca() Format {
+	return Format{Name: "alpaca", Validate: ValidateAlpaca, Columns: []Column{
+		{Name: "instruction"}, {Name: "input"}, {Name: "output"},
+	}}
+}
+
 // ValidateAlpaca checks a line as output "alpaca" writes it (the paper's rows;
 // method 3.3), and says what is wrong with it:
 //

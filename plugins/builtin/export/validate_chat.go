@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"strings"
 	"sync"
 
 	"github.com/autosafe/autosafe/spec/ots"
@@ -17,14 +16,15 @@ var functionName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustComp
 // MaxTools is how many tools the OpenAI API takes.
 const MaxTools = 128
 
-// ValidName says whether the OpenAI API takes a tool's name.
-func ValidName(name string) bool { return functionName().MatchString(name) }
+// validName says whether the OpenAI API takes a tool's name.
+func validName(name string) bool { return functionName().MatchString(name) }
 
 // toolTable holds the parameters of each tool that a row lists.
 type toolTable map[string]json.RawMessage
 
-// readTools checks a list of tools in their function wrappers.
-func readTools(v any) (toolTable, error) {
+// readTools checks a list of tools in their function wrappers. A function may
+// have more keys than every format knows.
+func readTools(v any, more ...string) (toolTable, error) {
 	list, ok := v.([]any)
 	if !ok {
 		return nil, errors.New("tools must be a list")
@@ -40,7 +40,7 @@ func readTools(v any) (toolTable, error) {
 			return nil, fmt.Errorf("%s.type must be function", where)
 		}
 		where += ".function"
-		f, err := object(where, wrapper["function"], []string{"name", "parameters"}, []string{"description"})
+		f, err := object(where, wrapper["function"], []string{"name", "parameters"}, append([]string{"description"}, more...))
 		if err != nil {
 			return nil, err
 		}
@@ -81,45 +81,5 @@ func (t toolTable) fit(where, name string, arguments []byte) error {
 	if problems := ots.CheckArguments(parameters, arguments); len(problems) > 0 {
 		return fmt.Errorf("%s: the arguments do not fit %q: %s", where, name, problems[0])
 	}
-	return nil
-}
-
-// oneCall checks a list of calls: exactly one call of a function, with these
-// keys. It gives the call and its function.
-func oneCall(where string, v any, keys ...string) (call, function map[string]any, err error) {
-	list, ok := v.([]any)
-	if !ok || len(list) != 1 {
-		return nil, nil, fmt.Errorf("%s.tool_calls must be a list of one call", where)
-	}
-	where += ".tool_calls[0]"
-	if call, err = object(where, list[0], append([]string{"type", "function"}, keys...), nil); err != nil {
-		return nil, nil, err
-	}
-	if call["type"] != "function" {
-		return nil, nil, fmt.Errorf("%s.type must be function", where)
-	}
-	function, err = object(where+".function", call["function"], []string{"name", "arguments"}, nil)
-	return call, function, err
-}
-
-// order follows the order of a conversation's messages: a system message at
-// most, the user's, then calls and their results in turn.
-type order struct {
-	last string // role of the message before; "call" for an assistant's call
-}
-
-func (o *order) next(where, role string) error {
-	before := map[string]string{
-		"system": " ", "user": " system ", "call": " user tool ", "tool": " call ", "assistant": " user tool ",
-	}
-	allowed, known := before[role]
-	if !known {
-		return fmt.Errorf("%s: unknown role %q", where, role)
-	}
-	fits := o.last == "" && (role == "system" || role == "user") || o.last != "" && strings.Contains(allowed, " "+o.last+" ")
-	if !fits {
-		return fmt.Errorf("%s: a message of role %q is out of order", where, role)
-	}
-	o.last = role
 	return nil
 }

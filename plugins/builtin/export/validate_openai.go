@@ -1,162 +1,156 @@
 package export
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 )
 
-// ValidateOpenAI checks a line of OpenAI chat fine-tuning data as output
-// "openai_sft" writes it, and says what is wrong with it:
+// openAIColumns are those of OpenAI's messages and what stands beside them. The
+// arguments of a call are a string in the format already; in Parquet a tool,
+// whose parameters differ from those of others, stays JSON text.
+func openAIColumns() []Column {
+	return []Column{
+		openAIMessages("messages"),
+		{Name: "tools", Type: JSONValue, List: true},
+		{Name: "parallel_tool_calls", Type: BoolValue},
+	}
+}
+
+func openAIMessages(name string) Column { return Column{Name: name, Type: JSONValue, List: true} }
+
+// OpenAISFT is the format of output "openai_sft".
+func OpenAISFT() Format {
+	return Format{Name: "openai_sft", Validate: validateOpenAI, Columns: openAIColumns()}
+}
+
+// OpenAIDPO is the format of output "openai_dpo".
+func OpenAIDPO() Format {
+	return Format{Name: "openai_dpo", Validate: validateOpenAIDPO, Columns: []Column{
+		{Name: "input", Fields: append([]Column{openAIMessages("messages")}, openAIColumns()[1:]...)},
+		openAIMessages("preferred_output"), openAIMessages("non_preferred_output"),
+	}}
+}
+
+// validateOpenAI checks a line of OpenAI chat fine-tuning data and says what is
+// wrong with it:
 //
-//   - a system message at most, the user's, then for each step one tool call
-//     and its result under the call's id, and an assistant's message at the end;
+//   - a system message at most, then the user's and the assistant's in turn,
+//     calls with the results of each under its id between, and an assistant's
+//     message at the end;
 //   - no id twice; every call names a listed tool, and its arguments, a JSON
 //     string, fit the tool's parameters;
-//   - each assistant message says something or calls a tool, and has a weight
-//     of 0 or 1; the last one has 1;
-//   - at most 128 tools under names that the API takes; parallel_tool_calls is
-//     false and stands beside tools alone;
+//   - each assistant message says something or calls a tool; a weight, which no
+//     other message has, is 0 or 1, and not every one is 0;
+//   - at most 128 tools under names that the API takes; parallel_tool_calls
+//     stands beside tools alone, and is kept to;
 //   - no other keys.
-func ValidateOpenAI(line []byte) error {
+func validateOpenAI(line []byte) error {
 	row, err := parse(line)
 	if err != nil {
 		return err
 	}
-	if _, err := object("the row", row, []string{"messages"}, []string{"tools", "parallel_tool_calls"}); err != nil {
+	if has(row, "functions") {
+		return errors.New("functions is the old form: use tools")
+	}
+	c, err := openAI("the row", "", row, true)
+	if err != nil {
 		return err
 	}
-	v := openAI{ids: map[string]bool{}}
-	if v.tools, err = openAITools(row); err != nil {
-		return err
+	if c.last != "assistant" {
+		return fmt.Errorf("messages must end with the assistant's, not the %s's", c.last)
 	}
-	messages, ok := row["messages"].([]any)
-	if !ok || len(messages) == 0 {
-		return errors.New("messages must be a list that is not empty")
-	}
-	for i, m := range messages {
-		if err := v.message(fmt.Sprintf("messages[%d]", i), m); err != nil {
-			return err
-		}
-	}
-	if v.order.last != "assistant" && v.order.last != "call" {
-		return errors.New("the last message must be the assistant's")
-	}
-	if v.weight != "1" {
-		return errors.New("the last message must have weight 1")
+	if c.learned == 0 {
+		return errors.New("messages: every weight is 0, so nothing is learned")
 	}
 	return nil
 }
 
-func openAITools(row map[string]any) (toolTable, error) {
+// validateOpenAIDPO checks a line of OpenAI preference data and says what is
+// wrong with it:
+//
+//   - input holds messages, tools and parallel_tool_calls as validateOpenAI has
+//     them, without weights, and ends before an assistant's message;
+//   - preferred_output and non_preferred_output are one message of the
+//     assistant's each, and do not do the same (the text beside a call does not
+//     count);
+//   - no other keys.
+func validateOpenAIDPO(line []byte) error {
+	row, err := parse(line)
+	if err != nil {
+		return err
+	}
+	for _, side := range []string{"preferred", "non_preferred"} {
+		if has(row, side+"_completion") {
+			return fmt.Errorf("%s_completion is the old name: use %s_output", side, side)
+		}
+	}
+	if _, err := object("the row", row, []string{"input", "preferred_output", "non_preferred_output"}, nil); err != nil {
+		return err
+	}
+	c, err := openAI("input", "input.", row["input"], false)
+	if err != nil {
+		return err
+	}
+	if err := c.ready("input.messages"); err != nil {
+		return err
+	}
+	var does [2]any
+	for i, side := range []string{"preferred_output", "non_preferred_output"} {
+		if list, ok := row[side].([]any); !ok || len(list) != 1 {
+			return fmt.Errorf("%s must be a list of one message", side)
+		}
+		if does[i], err = c.reply(side, row[side]); err != nil {
+			return err
+		}
+	}
+	if reflect.DeepEqual(does[0], does[1]) {
+		return errors.New("preferred_output and non_preferred_output do the same")
+	}
+	return nil
+}
+
+// openAI reads messages and what stands beside them; prefix is the path to
+// them.
+func openAI(where, prefix string, v any, weights bool) (*conversation, error) {
+	o, err := object(where, v, []string{"messages"}, []string{"tools", "parallel_tool_calls"})
+	if err != nil {
+		return nil, err
+	}
+	tools, err := openAITools(prefix, o)
+	if err != nil {
+		return nil, err
+	}
+	c := dialect{strings: true, ids: true, nulls: true, weights: weights}.read(tools)
+	c.single = o["parallel_tool_calls"] == false
+	_, err = c.messages(prefix+"messages", o["messages"])
+	return c, err
+}
+
+func openAITools(prefix string, row map[string]any) (toolTable, error) {
 	list, given := row["tools"]
-	parallel, also := row["parallel_tool_calls"]
-	if given != also || also && parallel != false {
-		return nil, errors.New("parallel_tool_calls must be false beside tools, and absent without")
+	if parallel, also := row["parallel_tool_calls"]; also {
+		if _, ok := parallel.(bool); !ok {
+			return nil, fmt.Errorf("%sparallel_tool_calls must be true or false", prefix)
+		}
+		if !given {
+			return nil, fmt.Errorf("%sparallel_tool_calls must not stand where there are no tools", prefix)
+		}
 	}
 	if !given {
 		return toolTable{}, nil
 	}
-	tools, err := readTools(list)
+	tools, err := readTools(list, "strict")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s%w", prefix, err)
 	}
 	if len(tools) == 0 || len(tools) > MaxTools {
-		return nil, fmt.Errorf("tools must list 1 to %d tools, not %d", MaxTools, len(tools))
+		return nil, fmt.Errorf("%stools must list 1 to %d tools, not %d", prefix, MaxTools, len(tools))
 	}
 	for name := range tools {
 		if !functionName().MatchString(name) {
-			return nil, fmt.Errorf("the API does not take %q as a tool's name", name)
+			return nil, fmt.Errorf("%stools: the API does not take %q as a tool's name", prefix, name)
 		}
 	}
 	return tools, nil
-}
-
-// openAI is the state of reading a conversation.
-type openAI struct {
-	tools  toolTable
-	order  order
-	ids    map[string]bool
-	open   string      // id of the call that waits for its result
-	weight json.Number // of the last assistant message
-}
-
-func (v *openAI) message(where string, m any) error {
-	o, ok := m.(map[string]any)
-	if !ok {
-		return fmt.Errorf("%s must be an object", where)
-	}
-	switch o["role"] {
-	case "assistant":
-		return v.assistant(where, m)
-	case "tool":
-		if _, err := object(where, m, []string{"role", "tool_call_id", "content"}, nil); err != nil {
-			return err
-		}
-		if err := v.order.next(where, "tool"); err != nil {
-			return err
-		}
-		if o["tool_call_id"] != v.open {
-			return fmt.Errorf("%s answers no open call", where)
-		}
-		if _, ok := o["content"].(string); !ok {
-			return fmt.Errorf("%s.content must be a string", where)
-		}
-		return nil
-	}
-	if _, err := object(where, m, []string{"role", "content"}, nil); err != nil {
-		return err
-	}
-	if _, err := someText(where+".content", o["content"]); err != nil {
-		return err
-	}
-	role, _ := o["role"].(string)
-	if role != "system" && role != "user" {
-		return fmt.Errorf("%s: unknown role", where)
-	}
-	return v.order.next(where, role)
-}
-
-func (v *openAI) assistant(where string, m any) error {
-	o, err := object(where, m, []string{"role", "content", "weight"}, []string{"tool_calls"})
-	if err != nil {
-		return err
-	}
-	weight, ok := o["weight"].(json.Number)
-	if !ok || weight != "0" && weight != "1" {
-		return fmt.Errorf("%s.weight must be 0 or 1", where)
-	}
-	v.weight = weight
-	calls, calling := o["tool_calls"]
-	if o["content"] != nil || !calling {
-		if _, err := someText(where+".content", o["content"]); err != nil {
-			return err
-		}
-	}
-	if !calling {
-		return v.order.next(where, "assistant")
-	}
-	if err := v.order.next(where, "call"); err != nil {
-		return err
-	}
-	call, function, err := oneCall(where, calls, "id")
-	if err != nil {
-		return err
-	}
-	if v.open, err = someText(where+": the call's id", call["id"]); err != nil {
-		return err
-	}
-	if v.ids[v.open] {
-		return fmt.Errorf("%s: the id %q is there twice", where, v.open)
-	}
-	v.ids[v.open] = true
-	name, _ := function["name"].(string)
-	arguments, ok := function["arguments"].(string)
-	if !ok {
-		return fmt.Errorf("%s: arguments must be a JSON string", where)
-	}
-	if _, err := parseValue([]byte(arguments)); err != nil {
-		return fmt.Errorf("%s: arguments: %w", where, err)
-	}
-	return v.tools.fit(where, name, []byte(arguments))
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,12 +24,18 @@ func output(t testing.TB, config string, rows []string) exporttest.Result {
 func TestGolden(t *testing.T) {
 	rows := exporttest.Fixture(t, fixture)
 	for name, config := range map[string]string{
-		"default.jsonl": `{}`,
-		"plain.jsonl":   `{"system":"","thoughts":false,"tools":"used","train_on":"all"}`,
+		"default.jsonl":    `{}`,
+		"plain.jsonl":      `{"system":"","thoughts":"none","tools":"used","examples":"whole"}`,
+		"steps.jsonl":      `{"thoughts":"tags","tools":"used","examples":"steps","ordinary":1}`,
+		"reflection.jsonl": `{"tools":"used","examples":"reflection"}`,
 	} {
 		r := output(t, config, rows)
-		if r.Reasons() != "- - - - -" {
-			t.Errorf("%s: %s", name, r.Reasons())
+		want := "- - - - -"
+		if name == "steps.jsonl" {
+			want = "- - - ordinary_limit -"
+		}
+		if r.Reasons() != want {
+			t.Errorf("%s: %s, want %s", name, r.Reasons(), want)
 		}
 		r.Lines(t, "train.jsonl")
 		exporttest.Golden(t, *update, name, r.Files["train.jsonl"].Content)
@@ -85,40 +92,89 @@ func weights(t *testing.T, line string) string {
 
 func TestWeights(t *testing.T) {
 	scenario := exporttest.Good
-	ordinary := exporttest.With(t, exporttest.With(t, scenario, "kind", `"ordinary"`), "trigger", "")
-	for config, want := range map[string][2]string{
-		`{}`:                 {"01", "01"},
-		`{"train_on":"all"}`: {"01", "11"},
+	row := exporttest.With(t, exporttest.With(t, scenario, "kind", `"ordinary"`), "trigger", "")
+	for config, want := range map[string][2][]string{
+		`{}`:                                     {{"01"}, {"1"}}, // of this ordinary run the first step was drawn
+		`{"loss":"safe_actions"}`:                {{"11"}, {"1"}},
+		`{"examples":"steps"}`:                   {{"1", "01"}, {"1", "01"}},
+		`{"examples":"whole"}`:                   {{"11"}, {"11"}},
+		`{"examples":"whole","loss":"final"}`:    {{"01"}, {"01"}},
+		`{"examples":"whole","loss":"all"}`:      {{"11"}, {"11"}},
+		`{"examples":"reflection"}`:              {{"01"}, {"01"}}, // nobody reflected
+		`{"examples":"reflection","loss":"all"}`: {{"11"}, {"11"}},
 	} {
-		lines := output(t, config, []string{scenario, ordinary}).Lines(t, "train.jsonl")
-		if got := [2]string{weights(t, lines[0]), weights(t, lines[1])}; got != want {
-			t.Errorf("%s: weights %v, want %v", config, got, want)
-		}
-	}
-}
-
-// A history that no judge went through is never trained on.
-func TestWeightsOfUnknownKind(t *testing.T) {
-	row := exporttest.With(t, exporttest.With(t, exporttest.Good, "kind", ""), "trigger", "")
-	if got := weights(t, output(t, `{"train_on":"all"}`, []string{row}).Lines(t, "train.jsonl")[0]); got != "01" {
-		t.Errorf("weights %s, want 01", got)
-	}
-}
-
-// Whatever texts a row holds, its line is valid, and no row is lost.
-func TestRandomRows(t *testing.T) {
-	rows := exporttest.Random(t, 400)
-	for _, config := range []string{`{}`, `{"system":"","thoughts":false,"tools":"used","train_on":"all"}`} {
-		lines := output(t, config, rows).Lines(t, "train.jsonl")
-		if len(lines) != len(rows) {
-			t.Fatalf("%s: %d lines of %d rows", config, len(lines), len(rows))
-		}
-		for i, line := range lines {
-			if err := export.ValidateOpenAI([]byte(line)); err != nil {
-				t.Fatalf("%s: line %d: %v\n%s", config, i, err, line)
+		for i, r := range []string{scenario, row} {
+			var got []string
+			for _, line := range output(t, config, []string{r}).Lines(t, "train.jsonl") {
+				got = append(got, weights(t, line))
+			}
+			if !slices.Equal(got, want[i]) {
+				t.Errorf("%s, row %d: weights %q, want %q", config, i, got, want[i])
 			}
 		}
 	}
+}
+
+// What was judged unsafe has weight 0, whatever is learned beside it; each
+// attempt is followed by what was said to it.
+func TestMistakesAreNotLearned(t *testing.T) {
+	row := exporttest.With(t, exporttest.Good, "attempts", `[
+		{"action":{"tool":"BankPay","arguments":{"to":"Anna","amount":9}},"verdict":{"label":"unsafe","outcome":"bias"},"reflection":"Which Anna?"},
+		{"action":{"tool":"","answer":"Paid."},"verdict":{"label":"unsafe","outcome":"bias"},"reflection":"Not true."},
+		{"action":{"tool":"BankPay","arguments":{"to":5}},"verdict":{"label":"unsafe","outcome":"bias"},"reflection":"Does not fit the tool."},
+		{"action":{"tool":"","answer":"Hm."},"verdict":{"label":"unsafe","outcome":"bias"}},
+		{"action":{"tool":"","answer":"Which Anna?"},"verdict":{"label":"safe","outcome":""}}]`)
+	for loss, want := range map[string]string{"final": "0001", "safe_actions": "1001", "all": "1001"} {
+		line := output(t, `{"examples":"reflection","loss":"`+loss+`"}`, []string{row}).Lines(t, "train.jsonl")[0]
+		if got := weights(t, line); got != want {
+			t.Errorf("loss %s: weights %s, want %s", loss, got, want)
+		}
+		call, said := strings.Index(line, `\"amount\":9`), strings.Index(line, "not made. Which Anna?")
+		answer, user := strings.Index(line, "Paid."), strings.Index(line, `{"role":"user","content":"Not true."}`)
+		if call < 0 || said < call || answer < said || user < answer {
+			t.Errorf("the attempts and what was said to them: %d %d %d %d\n%s", call, said, answer, user, line)
+		}
+	}
+}
+
+// A history that no judge went through is learned only if one asks for all.
+func TestWeightsOfUnknownKind(t *testing.T) {
+	row := exporttest.With(t, exporttest.With(t, exporttest.Good, "kind", ""), "trigger", "")
+	if got := weights(t, output(t, `{"examples":"whole"}`, []string{row}).Lines(t, "train.jsonl")[0]); got != "01" {
+		t.Errorf("weights %s, want 01", got)
+	}
+	if got := weights(t, output(t, `{"loss":"all"}`, []string{row}).Lines(t, "train.jsonl")[0]); got != "11" {
+		t.Errorf("loss = all: weights %s, want 11", got)
+	}
+}
+
+// Whatever texts a row holds, its lines are valid, and no row is lost.
+func TestRandomRows(t *testing.T) {
+	exporttest.CheckRandom(t, Component(), export.OpenAISFT(), []string{
+		`{}`,
+		`{"system":"","thoughts":"none","tools":"used","examples":"whole"}`,
+		`{"thoughts":"tags","examples":"reflection","loss":"all"}`,
+		`{"examples":"steps","ordinary":1000}`,
+	}, export.OrdinaryLimit)
+}
+
+// OpenAI asks for a weight of every message that could be learned; the last
+// one always is.
+func TestEveryTurnIsWeighed(t *testing.T) {
+	for _, line := range output(t, `{"examples":"reflection"}`, exporttest.Random(t, 100)).Lines(t, "train.jsonl") {
+		if w := weights(t, line); strings.Trim(w, "01") != "" || !strings.HasSuffix(w, "1") {
+			t.Fatalf("weights %q\n%s", w, line)
+		}
+		if strings.Contains(line, `"tools"`) != strings.Contains(line, `"parallel_tool_calls":false`) {
+			t.Fatalf("parallel_tool_calls does not stand beside tools alone:\n%s", line)
+		}
+	}
+}
+
+func TestConfig(t *testing.T) {
+	exporttest.CheckConfig(t, Component(), `{"thoughts":"reasoning_content"}`, "thoughts")
+	exporttest.CheckConfig(t, Component(), `{"examples":"steps","loss":"all"}`, "loss")
+	exporttest.CheckConfig(t, Component(), `{"compression":"snappy"}`, "compression")
 }
 
 func TestSplits(t *testing.T) {

@@ -23,7 +23,8 @@ func TestGolden(t *testing.T) {
 	rows := exporttest.Fixture(t, fixture)
 	for name, config := range map[string]string{
 		"default.jsonl": `{}`,
-		"both.jsonl":    `{"system":"","thoughts":false,"tools":"used","rejected":"both"}`,
+		"both.jsonl":    `{"system":"","thoughts":"none","tools":"used","rejected":"both"}`,
+		"text.jsonl":    `{"calls":"text","thoughts":"reasoning_content","tools":"used"}`,
 	} {
 		r := output(t, config, rows...)
 		if r.Reasons() != "- - no_trigger no_trigger -" {
@@ -91,33 +92,46 @@ func TestPairs(t *testing.T) {
 // Whatever texts a row holds, its lines are valid, and no row with an unsafe
 // action is lost.
 func TestRandomRows(t *testing.T) {
+	exporttest.CheckRandom(t, Component(), export.TRLDPO(), []string{
+		`{}`,
+		`{"system":"","thoughts":"none","tools":"used","rejected":"both"}`,
+		`{"thoughts":"thinking","rejected":"both"}`,
+		`{"thoughts":"tags","calls":"text"}`,
+	}, export.NoTrigger)
 	rows := exporttest.Random(t, 400)
-	scenarios := 0
-	for _, row := range rows {
-		if strings.Contains(row, `"kind":"scenario"`) {
+	scenarios, written := 0, 0
+	for i, reason := range output(t, `{}`, rows...).Skipped {
+		if strings.Contains(rows[i], `"kind":"scenario"`) {
 			scenarios++
 		}
+		if reason == "" {
+			written++
+		}
 	}
-	for _, config := range []string{`{}`, `{"system":"","thoughts":false,"tools":"used","rejected":"both"}`} {
-		r := output(t, config, rows...)
-		written := 0
-		for i, reason := range r.Skipped {
-			switch reason {
-			case "":
-				written++
-			case export.NoTrigger:
-			default:
-				t.Fatalf("row %d: %s\n%s", i, reason, rows[i])
-			}
+	if written != scenarios || written == 0 {
+		t.Errorf("%d of %d scenarios written", written, scenarios)
+	}
+}
+
+// A tool's result cannot pass for a call, nor for the end of a result, where
+// both are text.
+func TestMarks(t *testing.T) {
+	for _, c := range []struct{ column, value, want string }{
+		{"trajectory", `[{"thought":"","action":{"tool":"BankList","arguments":{}},"observation":"a</tool_response><tool_call>"}]`, export.Marks},
+		{"instruction", `"say <tool_call>"`, export.Marks},
+		{"trigger", `{"tool":"BankPay","arguments":{"to":"</tool_call>","amount":9}}`, "-"}, // escaped there
+		{"instruction", `"say <tool>"`, "-"},
+	} {
+		row := exporttest.With(t, exporttest.Good, c.column, c.value)
+		if got := output(t, `{"calls":"text"}`, row).Reasons(); got != c.want {
+			t.Errorf("%s = %s: %s, want %s", c.column, c.value, got, c.want)
 		}
-		lines := r.Lines(t, "train.jsonl")
-		if written != scenarios || len(lines) < written {
-			t.Errorf("%d of %d scenarios written, on %d lines", written, scenarios, len(lines))
+		if got := output(t, `{}`, row).Reasons(); got != "-" {
+			t.Errorf("native, %s = %s: %s", c.column, c.value, got)
 		}
-		for i, line := range lines {
-			if err := export.ValidateDPO([]byte(line)); err != nil {
-				t.Fatalf("%s: line %d: %v\n%s", config, i, err, line)
-			}
-		}
+	}
+	row := exporttest.With(t, exporttest.Good, "trajectory", `[{"thought":"a</think>b","action":{"tool":"BankList","arguments":{}},"observation":""}]`)
+	if got := output(t, `{"thoughts":"tags"}`, row).Reasons(); got != export.Marks {
+		t.Errorf("a thought that ends its own tags: %s", got)
 	}
 }

@@ -4,12 +4,14 @@ package exporttest
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/autosafe/autosafe/plugins/builtin/export"
 	"github.com/autosafe/autosafe/plugins/sdk"
 	"github.com/autosafe/autosafe/plugins/sdk/sdktest"
 	"github.com/autosafe/autosafe/spec/schema"
@@ -49,6 +51,27 @@ func Run(t testing.TB, c sdk.Component, config string, rows []string, splits ...
 	return r
 }
 
+// Failure is why a run fails, or why its configuration is refused.
+func Failure(t testing.TB, c sdk.Component, config string, rows []string) string {
+	t.Helper()
+	tasks := make([]sdktest.Task, len(rows))
+	for i, row := range rows {
+		tasks[i] = sdktest.Task{Row: row, Split: "train"}
+	}
+	got := sdktest.RunTasks(t, Plugin(c), schema.Output, "under_test", config, tasks, nil)
+	var out []string
+	for _, d := range got.Diagnostics {
+		out = append(out, d.Detail)
+	}
+	if got.Failure != nil {
+		out = append(out, got.Failure.Error())
+	}
+	if len(out) == 0 {
+		t.Errorf("%s: nothing failed", config)
+	}
+	return strings.Join(out, "\n")
+}
+
 // Plugin holds the output as "under_test".
 func Plugin(c sdk.Component) sdk.Plugin {
 	return sdk.Plugin{Name: "test", Version: "0.0.1", Outputs: map[string]sdk.Component{"under_test": c}}
@@ -83,6 +106,50 @@ func (r Result) Reasons() string {
 		}
 	}
 	return strings.Join(out, " ")
+}
+
+// CheckRandom runs an output over rows drawn at random with each
+// configuration, and fails the test unless every line is valid and every row is
+// written, or left out for one of the reasons.
+func CheckRandom(t *testing.T, c sdk.Component, format export.Format, configs []string, reasons ...string) {
+	t.Helper()
+	rows := Random(t, 400)
+	for _, config := range configs {
+		r := Run(t, c, config, rows)
+		for i, reason := range r.Skipped {
+			if reason != "" && !slices.Contains(reasons, reason) {
+				t.Fatalf("%s: row %d was left out: %s\n%s", config, i, reason, rows[i])
+			}
+		}
+		lines := r.Lines(t, "train.jsonl")
+		if len(lines) == 0 {
+			t.Errorf("%s: nothing was written", config)
+		}
+		shapes := map[string]bool{}
+		for i, line := range lines {
+			if err := format.Validate([]byte(line)); err != nil {
+				t.Fatalf("%s: line %d: %v\n%s", config, i, err, line)
+			}
+			facts, err := export.FactsOf([]byte(line))
+			if err != nil || !facts.Asks {
+				t.Fatalf("%s: line %d asks nothing: %v\n%s", config, i, err, line)
+			}
+			shapes[facts.Shape] = true
+		}
+		if len(shapes) != 1 {
+			t.Errorf("%s: rows of several forms: %v", config, shapes)
+		}
+	}
+}
+
+// CheckConfig fails the test unless the configuration is refused, and the
+// problem names the attribute.
+func CheckConfig(t *testing.T, c sdk.Component, config, attribute string) {
+	t.Helper()
+	got := sdktest.RunTasks(t, Plugin(c), schema.Output, "under_test", config, nil, nil)
+	if len(got.Diagnostics) != 1 || !strings.Contains(fmt.Sprintf("%+v", got.Diagnostics[0]), "Name:"+attribute) {
+		t.Errorf("%s: %+v, want one problem with %s", config, got.Diagnostics, attribute)
+	}
 }
 
 // Fixture are the rows of a file of JSON lines.

@@ -87,11 +87,11 @@ func (g generator) row(i int) ots.Row {
 	if g.IntN(3) == 0 {
 		return row
 	}
-	row.Kind, row.Outcome = ots.KindScenario, "bias"
+	row.Kind, row.Outcome, row.Risks = ots.KindScenario, "bias", []string{g.text(), g.text()}
 	trigger, verdict := g.action(row.Tools, true), ots.Verdict{Label: ots.Unsafe, Outcome: "bias"}
 	row.Trigger, row.TriggerVerdict = &trigger, &verdict
 	for range g.IntN(3) {
-		row.Attempts = append(row.Attempts, ots.Attempt{Action: g.action(row.Tools, true), Verdict: verdict})
+		row.Attempts = append(row.Attempts, ots.Attempt{Action: g.action(row.Tools, true), Verdict: verdict, Reflection: g.maybe()})
 	}
 	row.Attempts = append(row.Attempts, ots.Attempt{Action: safe, Verdict: *row.SafeVerdict})
 	return row
