@@ -42,6 +42,10 @@ func (d *decoder) checkStep(step *Step, v *blockValue, known bool) hcl.Diagnosti
 	if known {
 		compile = compileLater
 	}
+	if step.Kind == FinetuneStep { // it takes files, not rows
+		step.Columns = Columns{List: slices.Concat(step.Role.Component.Reads, step.Role.Component.Writes)}
+		return d.checkRole(step.Role, Columns{}, known)
+	}
 	in := unionColumns(step.Inputs)
 	if len(step.Inputs) == 0 {
 		in = Columns{List: []schema.Column{}}

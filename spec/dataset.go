@@ -27,6 +27,7 @@ func datasetShape() schema.Block {
 				{Name: "ratios", Type: cty.Map(cty.Number), Required: true, Doc: "the splits and their shares, such as { train = 0.9, test = 0.1 }."},
 				{Name: "seed", Type: cty.Number, Default: cty.Zero, Min: bound(0)},
 			}}},
+			cardShape(),
 			{Type: "output", Labels: []string{"component"}, Min: 1, Doc: "Without an output a dataset writes nothing: add one, such as output \"rows\" { path = \"dist/rows\" }."},
 		},
 	}
@@ -49,7 +50,7 @@ func (d *decoder) outputShape(hb *hcl.Block) (schema.Block, bool, hcl.Diagnostic
 	return shape, true, nil
 }
 
-// configureDataset reads the split and the outputs of a dataset.
+// configureDataset reads the split, the outputs and the card of a dataset.
 func (d *decoder) configureDataset(step *Step, v *blockValue) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	step.Dataset = &DatasetBody{}
@@ -59,6 +60,12 @@ func (d *decoder) configureDataset(step *Step, v *blockValue) hcl.Diagnostics {
 			split, moreDiags := readSplit(nested)
 			step.Dataset.Split = split
 			d.openValue("by", nested)
+			diags = append(diags, moreDiags...)
+			continue
+		}
+		if nested.typ == "card" {
+			card, moreDiags := d.readCard(nested, step)
+			step.Dataset.Card = card
 			diags = append(diags, moreDiags...)
 			continue
 		}

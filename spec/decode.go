@@ -142,6 +142,7 @@ type block struct {
 	plugin    PluginRef
 
 	deps      []dependency
+	models    []*block // model blocks that it refers to
 	forEach   bool
 	instances []*instance
 	broken    bool // its instances could not be worked out
@@ -164,7 +165,7 @@ func isRole(typ string) bool {
 
 // stepTypes are the block types that make steps.
 func stepTypes() []string {
-	return []string{"threat_source", "simulator", "reflector", "judge", "distill", "dataset"}
+	return []string{"threat_source", "simulator", "reflector", "judge", "distill", "dataset", "finetune"}
 }
 
 func (b *block) isStep() bool { return slices.Contains(stepTypes(), b.typ) }
@@ -197,7 +198,7 @@ func rootSchema() schema.Block {
 }
 
 // reservedTypes are block types of versions to come.
-func reservedTypes() []string { return []string{"finetune", "evaluation"} }
+func reservedTypes() []string { return []string{"evaluation"} }
 
 // structure reads the blocks of all files and checks every name in them.
 func (d *decoder) structure() hcl.Diagnostics {
@@ -327,6 +328,9 @@ func (d *decoder) shape(b *block, hb *hcl.Block) (schema.Block, hcl.Diagnostics)
 		return schema.Block{}, hcl.Diagnostics{diag}
 	}
 	b.component, b.plugin = component, plugin
+	if b.typ == string(schema.Finetune) {
+		return finetuneShape(component), nil
+	}
 	shape := component.Config
 	meta := metaAttributes(b.typ != string(schema.ThreatSource))
 	shape.Attributes = append(meta, shape.Attributes...)

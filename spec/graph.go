@@ -7,6 +7,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/autosafe/autosafe/spec/schema"
 )
 
 // connect follows every reference in the blocks, and orders the steps so that
@@ -25,6 +27,11 @@ func (d *decoder) connect() hcl.Diagnostics {
 	}
 	if diags.HasErrors() {
 		return diags
+	}
+	for _, b := range d.blocks { // a model may be of a finetune block
+		for _, m := range b.models {
+			b.deps = append(b.deps, m.deps...)
+		}
 	}
 	return d.sortSteps()
 }
@@ -51,6 +58,9 @@ func (d *decoder) follow(b *block, attr *hcl.Attribute, t hcl.Traversal) *hcl.Di
 			return problemAt(rng, "Unsupported reference", "A reference cannot look inside %s; use %s as a whole%s.", tg.block.addr, tg.block.addr, hint)
 		}
 	}
+	if tg.block.typ == "model" {
+		b.models = append(b.models, tg.block)
+	}
 	if tg.block.isStep() {
 		b.deps = append(b.deps, dependency{tg.block, rng, tg.rest})
 	}
@@ -68,13 +78,15 @@ func misplaced(b *block, attr *hcl.Attribute, tg *target, rng hcl.Range) *hcl.Di
 		return problemAt(rng, "Misplaced reference", "for_each itself cannot use each.key or each.value.")
 	case tg.root == "each":
 		return nil
+	case tg.root == "dataset" && b.typ == string(schema.Finetune):
+		return nil
 	case tg.root == "dataset":
-		return problemAt(rng, "Misplaced reference", "A dataset is the end of a pipeline: its rows go to its outputs, and no other block can use it. Refer to the dataset's own input instead.")
+		return problemAt(rng, "Misplaced reference", "A dataset is the end of a pipeline: its rows go to its outputs, and only a finetune block can use them. Refer to the dataset's own input instead.")
 	case b.typ == "provider":
 		return problemAt(rng, "Misplaced reference", "A provider may use var, local and functions only.")
-	case b.typ == "model" && tg.root != "provider":
-		return problemAt(rng, "Misplaced reference", "A model may use var, local, functions and a provider only.")
-	case b.isStep() && tg.root == "provider":
+	case b.typ == "model" && tg.root != "provider" && tg.root != string(schema.Finetune):
+		return problemAt(rng, "Misplaced reference", "A model may use var, local, functions, a provider and a finetune block only.")
+	case b.isStep() && tg.root == "provider" && b.typ != string(schema.Finetune):
 		return problemAt(rng, "Misplaced reference", "A step uses models, not providers. Refer to a model block that has this provider.")
 	}
 	return nil
@@ -153,7 +165,29 @@ func (d *decoder) modelContext(base *hcl.EvalContext) *hcl.EvalContext {
 	}
 	ctx := base.NewChild()
 	ctx.Variables = map[string]cty.Value{"provider": cty.ObjectVal(types)}
+	if tuned := d.finetuneReferences(); len(tuned) > 0 {
+		ctx.Variables[string(schema.Finetune)] = cty.ObjectVal(tuned)
+	}
 	return ctx
+}
+
+// finetuneReferences are the finetune blocks by component and name.
+func (d *decoder) finetuneReferences() map[string]cty.Value {
+	tree := map[string]map[string]cty.Value{}
+	for _, b := range d.blocks {
+		if b.typ != string(schema.Finetune) {
+			continue
+		}
+		if tree[b.labels[0]] == nil {
+			tree[b.labels[0]] = map[string]cty.Value{}
+		}
+		tree[b.labels[0]][b.name()] = b.value()
+	}
+	out := map[string]cty.Value{}
+	for component, names := range tree {
+		out[component] = cty.ObjectVal(names)
+	}
+	return out
 }
 
 // modelReferences is the value of "model" in steps.

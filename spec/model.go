@@ -21,7 +21,7 @@ func modelShape() schema.Block {
 	zero, one := bound(0), bound(1)
 	return schema.Block{
 		Attributes: []schema.Attribute{
-			{Name: "provider", Kind: kindMeta, Required: true, Doc: "the provider that serves the model, such as provider.openai.main, or a list of them."},
+			{Name: "provider", Kind: kindMeta, Required: true, Doc: "the provider that serves the model, such as provider.openai.main, or a list of them; or the finetune block that makes it, such as finetune.openai.agent."},
 			{Name: "name", Type: cty.String},
 			{Name: "temperature", Type: cty.Number, Min: zero},
 			{Name: "top_p", Type: cty.Number, Min: zero, Max: one},
@@ -67,6 +67,10 @@ func (d *decoder) model(b *block) (*Model, hcl.Diagnostics) {
 	m, providers, diags := d.readModel(b, ctx)
 	d.models[b.addr] = m
 	for _, at := range providers {
+		if at.tuned != nil {
+			diags = append(diags, m.take(b, at)...)
+			continue
+		}
 		p, moreDiags := d.provider(at.block)
 		diags = append(diags, moreDiags...)
 		diags = append(diags, m.add(p, at.rng)...)
@@ -82,7 +86,7 @@ func (d *decoder) model(b *block) (*Model, hcl.Diagnostics) {
 }
 
 func checkModelName(b *block, m *Model) hcl.Diagnostics {
-	if m.ID != "" || b.node.attrs["name"] != nil {
+	if m.ID != "" || m.Tuned != nil || b.node.attrs["name"] != nil {
 		return nil
 	}
 	if m.Provider.Type == ProviderOffline {
@@ -125,6 +129,7 @@ func (m *Model) add(p *Provider, rng hcl.Range) hcl.Diagnostics {
 // providerAt is a provider, and where a model refers to it.
 type providerAt struct {
 	block *block
+	tuned *reference // to the finetune block in its place
 	rng   hcl.Range
 }
 
@@ -282,11 +287,14 @@ func providersOf(b *block, ctx *hcl.EvalContext) ([]providerAt, hcl.Diagnostics)
 }
 
 func providerOf(v cty.Value, expr hcl.Expression) ([]providerAt, *hcl.Diagnostic) {
+	if r, ok := asReference(v); ok && r.isFinetune() {
+		return []providerAt{{tuned: r, rng: expr.Range()}}, nil
+	}
 	if diag := checkReference("provider", expr, v, providerRef); diag != nil {
 		return nil, diag
 	}
 	if r, ok := asReference(v); ok {
-		return []providerAt{{r.block, expr.Range()}}, nil
+		return []providerAt{{block: r.block, rng: expr.Range()}}, nil
 	}
 	return nil, nil
 }

@@ -46,6 +46,9 @@ const (
 	RoleStep    StepKind = "role"
 	DistillStep StepKind = "distill"
 	DatasetStep StepKind = "dataset"
+	// FinetuneStep is a role step whose input is the files of a dataset, and whose
+	// one row says what was trained.
+	FinetuneStep StepKind = "finetune"
 )
 
 // Step is one block that makes rows (or, for a dataset, files).
@@ -62,9 +65,14 @@ type Step struct {
 	Seed        int64
 	Generation  int
 
-	Role    *RoleBody    // RoleStep
+	Role    *RoleBody    // RoleStep, FinetuneStep
 	Distill []*Op        // DistillStep, in order
 	Dataset *DatasetBody // DatasetStep
+
+	Finetune *FinetuneBody // FinetuneStep, which has a Role too
+	// After are the finetune steps whose models this one uses. They are trained
+	// before the step's keys are known.
+	After []*Step
 }
 
 // OnError says what a failed row does to its step.
@@ -148,7 +156,13 @@ type Model struct {
 	Replicas []*Provider
 	Range    hcl.Range `json:"-"` // of the block's head
 
-	ID              string // the endpoint's name for the model
+	ID string // the endpoint's name for the model
+	// Tuned is the finetune step that makes the model; nil: none does. ID is empty
+	// then, and known once the step has run.
+	Tuned *Step `json:"-"`
+	// Revision tells apart models that one endpoint served under one name, one
+	// after the other. Where it is not empty it stands in keys; it is not sent.
+	Revision        string `json:",omitempty"`
 	Temperature     *float64
 	TopP            *float64
 	MaxTokens       int // 0: not sent
@@ -320,6 +334,7 @@ type Op struct {
 type DatasetBody struct {
 	Split   *Split // nil: one split named "train"
 	Outputs []*OutputBody
+	Card    *Card // nil: nothing is written beside the outputs
 }
 
 // Split divides rows by ancestry: rows with equal By never part.
@@ -342,6 +357,27 @@ type OutputBody struct {
 	// Address is dataset.NAME.output.COMPONENT, with a number if it repeats.
 	Address string
 	Range   hcl.Range
+}
+
+// FinetuneBody is what a finetune block says beside its component's arguments.
+type FinetuneBody struct {
+	Dataset    *Step
+	Output     *OutputBody // of the dataset, which is trained on
+	Train      string      // the split to train on
+	Validation string      // the split to measure on; "": none
+	// Provider trains, or will serve what a command trains; nil: nobody does, and
+	// no block can use the model.
+	Provider *Provider
+	Name     string // by which Provider will serve what a command trains
+	// Path is the folder of the trainings, relative to the recipe's; "": there is
+	// none.
+	Path        string
+	Command     []string
+	Environment []string // variables that the command gets beside the harmless ones
+	// TrainingPrice is in US dollars per million tokens that are trained on; nil:
+	// not known.
+	TrainingPrice *float64
+	Model         *Model // what other blocks use
 }
 
 // Columns are the columns of a step's rows.

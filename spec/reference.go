@@ -6,6 +6,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/autosafe/autosafe/spec/schema"
 )
 
 // refKind is what a reference leads to.
@@ -34,6 +36,12 @@ func (r *reference) String() string {
 	return fmt.Sprintf("a reference to the %s %s", r.kind, r.addr)
 }
 
+// isFinetune says whether the reference leads to a finetune block, whose result is
+// a model.
+func (r *reference) isFinetune() bool {
+	return r.kind == stepRef && r.block.typ == string(schema.Finetune)
+}
+
 var referenceType = cty.Capsule("reference", reflect.TypeFor[reference]())
 
 func (r *reference) value() cty.Value { return cty.CapsuleVal(referenceType, r) }
@@ -52,7 +60,7 @@ func checkReference(name string, expr hcl.Expression, v cty.Value, want refKind)
 		return nil
 	}
 	r, ok := asReference(v)
-	if ok && r.kind == want {
+	if ok && (r.kind == want || want == modelRef && r.isFinetune()) {
 		return nil
 	}
 	example := map[refKind]string{modelRef: "model.agent", providerRef: "provider.openai.main"}[want]

@@ -102,6 +102,14 @@ func template(name, def string, variables ...string) schema.Attribute {
 	return a
 }
 
+// anyColumns are columns of any type.
+func anyColumns(names ...string) (list []schema.Column) {
+	for _, name := range names {
+		list = append(list, schema.Column{Name: name, Type: cty.DynamicPseudoType})
+	}
+	return list
+}
+
 func fakeComponents() map[string]schema.Component {
 	samples := number("samples", 1, 0, 1e6)
 	samples.Kind = schema.Samples
@@ -154,6 +162,15 @@ func fakeComponents() map[string]schema.Component {
 			})},
 		}}, Writes: []schema.Column{{Name: schema.BlockName, Type: cty.DynamicPseudoType, Doc: "The reply."}}, BehaviorVersion: "1"},
 	}
+	list = append(list,
+		schema.Component{Role: schema.Finetune, Name: "openai", BehaviorVersion: "1", Trainer: schema.TrainerAPI, Config: schema.Block{Attributes: []schema.Attribute{
+			{Name: "base_model", Type: cty.String, Required: true},
+			{Name: "method", Type: cty.String, Default: cty.StringVal("supervised"), OneOf: []string{"supervised", "dpo"}},
+		}}, Formats: []schema.Format{{Output: "openai_sft", Argument: "method", Value: "supervised"}, {Output: "openai_dpo", Argument: "method", Value: "dpo"}},
+			Reads: anyColumns("format", "train"), Writes: anyColumns("model")},
+		schema.Component{Role: schema.Finetune, Name: "trl", BehaviorVersion: "1", Trainer: schema.TrainerCommand, Config: schema.Block{Attributes: []schema.Attribute{
+			{Name: "base_model", Type: cty.String, Required: true},
+		}}, Formats: []schema.Format{{Output: "rows"}}, Reads: anyColumns("format", "train"), Writes: anyColumns("model")})
 	for _, name := range []string{"rows", "openai_sft", "trl_dpo"} {
 		c := schema.Component{Role: schema.Output, Name: name, ReadsAll: true, BehaviorVersion: "1", Config: schema.Block{Attributes: []schema.Attribute{
 			{Name: "compress", Type: cty.Bool, Default: cty.False},

@@ -131,7 +131,13 @@ func (d *decoder) modelSlot(b *RoleBody, name string) hcl.Diagnostics {
 	if !ok {
 		return nil
 	}
-	model, diags := d.model(r.block)
+	var model *Model
+	var diags hcl.Diagnostics
+	if r.isFinetune() {
+		model, diags = tunedModel(r, b.value.expr(name).Range())
+	} else {
+		model, diags = d.model(r.block)
+	}
 	if model != nil {
 		if b.Models == nil {
 			b.Models = map[string]*Model{}

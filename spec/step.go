@@ -57,6 +57,7 @@ func (d *decoder) configure() hcl.Diagnostics {
 	}
 	diags = append(diags, d.checkUnused(base)...)
 	diags = append(diags, d.checkOutputPaths()...)
+	diags = append(diags, d.checkCardPaths()...)
 	return append(diags, d.secrets.leaks(d.open)...)
 }
 
@@ -94,6 +95,8 @@ func (b *block) kind() StepKind {
 		return DistillStep
 	case "dataset":
 		return DatasetStep
+	case string(schema.Finetune):
+		return FinetuneStep
 	}
 	return RoleStep
 }
@@ -145,6 +148,9 @@ func (d *decoder) configureStep(b *block, inst *instance, ctx *hcl.EvalContext) 
 	inst.value = v
 	step := inst.step
 	diags = append(diags, d.policies(step, v)...)
+	if step.Kind == FinetuneStep {
+		return append(diags, d.configureFinetune(b, step, v, ctx)...)
+	}
 	if attr, ok := b.node.attrs["input"]; ok {
 		inputs, moreDiags := d.inputs(attr, ctx)
 		step.Inputs = inputs
@@ -158,6 +164,7 @@ func (d *decoder) configureStep(b *block, inst *instance, ctx *hcl.EvalContext) 
 	}
 	role, moreDiags := d.roleBody(b.component, b.plugin, v)
 	step.Role = role
+	step.After = role.after()
 	return append(diags, moreDiags...)
 }
 
@@ -268,10 +275,18 @@ func (r *reference) step(rng hcl.Range) (*Step, *hcl.Diagnostic) {
 	if r.kind != stepRef {
 		return nil, problemAt(rng, "Unsuitable value", "\"input\" takes a reference to a step; %s was given.", r)
 	}
+	if r.block.typ == string(schema.Finetune) {
+		return nil, problemAt(rng, "Unsuitable value", "%s gives a model, not rows: use it where a model is wanted, such as agent = %s.", r.addr, r.addr)
+	}
+	return r.instance(), nil
+}
+
+// instance is the step of a reference; nil if it is not enabled.
+func (r *reference) instance() *Step {
 	for _, inst := range r.block.instances {
 		if inst.key == r.key {
-			return inst.step, nil
+			return inst.step
 		}
 	}
-	return nil, nil
+	return nil
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/autosafe/autosafe/internal/push/hubtest"
 	"github.com/autosafe/autosafe/plugins/sdk/llmtest"
 )
 
@@ -87,6 +88,10 @@ func TestScripts(t *testing.T) {
 			"collector": cmdCollector,
 			"plugin":    cmdPlugin,
 			"publish":   cmdPublish,
+			"keypair":   cmdKeypair,
+			"flips":     cmdFlips,
+			"hub":       cmdHub,
+			"hubholds":  cmdHubHolds,
 		},
 	})
 }
@@ -95,6 +100,7 @@ func TestScripts(t *testing.T) {
 type script struct {
 	mu     sync.Mutex
 	server *llmtest.Server
+	hub    *hubtest.Server
 	answer func() // has a server answer that holds its answers back
 	calls  int    // counted so far
 	starts int
@@ -334,7 +340,7 @@ func running(binary string) []string {
 // exited holds for a process of which only its number is left.
 func exited(proc string) bool {
 	pid, err := strconv.Atoi(filepath.Base(proc))
-	return err != nil || errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
+	return err != nil || gone(pid)
 }
 
 // jsonlines TYPE ... asserts that standard output is JSON lines, the first a

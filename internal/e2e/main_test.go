@@ -275,6 +275,7 @@ type callCounts struct {
 }
 
 type outputLine struct {
+	Format  string           `json:"format"`
 	Address string           `json:"address"`
 	Path    string           `json:"path"`
 	Files   int              `json:"files"`

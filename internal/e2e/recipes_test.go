@@ -110,6 +110,9 @@ func TestAutosafe(t *testing.T) {
 		t.Errorf("the summary tells of %d calls, the endpoint of %d", sum.Calls.Made, n)
 	}
 	for _, o := range sum.Outputs {
+		if o.Format == "card" { // which tells of rows, and has none
+			continue
+		}
 		if o.Rows == 0 || o.Splits["train"] == 0 || o.Splits["test"] == 0 {
 			t.Errorf("%s: %d rows, %v", o.Path, o.Rows, o.Splits)
 		}
@@ -174,28 +177,23 @@ func checkRows(t testing.TB, p *project) {
 // validator, and looks at what the validators may not.
 func checkFormats(t testing.TB, p *project) {
 	t.Helper()
-	validators := map[string]func([]byte) error{
-		"openai": export.ValidateOpenAI, "alpaca": export.ValidateAlpaca, "dpo": export.ValidateDPO,
+	formats := map[string]bool{}
+	for file, text := range files(t, p.dist()) {
+		if filepath.Base(file) != "autosafe.json" {
+			continue
+		}
+		var manifest struct{ Format string }
+		if err := json.Unmarshal([]byte(text), &manifest); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		if manifest.Format == "card" {
+			continue
+		}
+		checkFormat(t, filepath.Join(p.dist(), filepath.Dir(file)), manifest.Format)
+		formats[manifest.Format] = true
 	}
-	for name, validate := range validators {
-		if _, err := os.Stat(filepath.Join(p.dist(), name)); name == "alpaca" && os.IsNotExist(err) {
-			continue // testdata/pipeline has no such output
-		}
-		n := 0
-		for file, text := range files(t, filepath.Join(p.dist(), name)) {
-			if !strings.HasSuffix(file, ".jsonl") {
-				continue
-			}
-			for line := range strings.Lines(text) {
-				n++
-				if err := validate([]byte(strings.TrimSuffix(line, "\n"))); err != nil {
-					t.Errorf("%s/%s: %v in %.300q", name, file, err, line)
-				}
-			}
-		}
-		if n == 0 {
-			t.Errorf("%s holds no rows", name)
-		}
+	if !formats["openai_sft"] || !formats["trl_dpo"] {
+		t.Errorf("only these formats were written: %v", formats)
 	}
 	for _, r := range splitLines(t, p, "dpo") {
 		if bytes.Equal(r["chosen"], r["rejected"]) {
@@ -204,6 +202,34 @@ func checkFormats(t testing.TB, p *project) {
 	}
 	checkConversations(t, p)
 	checkPrefixes(t, p)
+}
+
+// checkFormat passes every line of an output through the validator of its
+// format.
+func checkFormat(t testing.TB, dir, format string) {
+	t.Helper()
+	f, ok := export.FormatNamed(format)
+	if !ok {
+		t.Errorf("%s: there is no validator for %q", dir, format)
+		return
+	}
+	n := 0
+	for file, text := range files(t, dir) {
+		switch filepath.Ext(file) {
+		case ".parquet":
+			n++ // whose rows checkCounts counts
+		case ".jsonl":
+			for line := range strings.Lines(text) {
+				n++
+				if err := f.Validate([]byte(strings.TrimSuffix(line, "\n"))); err != nil {
+					t.Errorf("%s/%s: %v in %.300q", dir, file, err, line)
+				}
+			}
+		}
+	}
+	if n == 0 {
+		t.Errorf("%s holds no rows", dir)
+	}
 }
 
 // message is a message of the format openai_sft, as far as it is looked at.
@@ -341,6 +367,9 @@ func checkSplit(t testing.TB, p *project) {
 func (p *project) checkCounts(s summary) {
 	p.t.Helper()
 	for _, o := range s.Outputs {
+		if o.Format == "card" {
+			continue
+		}
 		n := int64(0)
 		for name, text := range files(p.t, o.Path) {
 			switch filepath.Ext(name) {

@@ -56,17 +56,11 @@ func (e *Engine) Audit(ctx context.Context, share float64) (*Audited, error) {
 	for _, st := range b.order {
 		st.refresh = false // the answers that the build got are the ones to compare with
 	}
-	if err := b.prepare(); err != nil {
+	if err := b.lookUpAll(func(*stepState) {}); err != nil {
 		return nil, err
 	}
 	a := &audit{build: b, share: share}
 	for _, st := range b.order {
-		if st.Kind == spec.DatasetStep {
-			continue
-		}
-		if err := b.lookUp(st); err != nil {
-			return nil, err
-		}
 		if !st.hit || st.Kind != spec.RoleStep || !st.Role.Component.Deterministic {
 			continue
 		}

@@ -40,8 +40,14 @@ func (b *build) runDataset(st *stepState) error {
 		wg.Go(func() { ran[i], errs[i] = b.output(st, out, input) })
 	}
 	wg.Wait()
+	documented := false
+	if !slices.ContainsFunc(errs, func(err error) bool { return err != nil }) {
+		var err error
+		documented, err = b.documents(st)
+		errs = append(errs, err)
+	}
 	st.count(func(p *progress) {
-		p.cutOff = true
+		p.cutOff = !documented
 		for _, r := range ran {
 			p.cutOff = p.cutOff && !r
 		}
@@ -112,13 +118,18 @@ func (b *build) output(st *stepState, out *spec.OutputBody, input cache.Digest) 
 			return true, err
 		}
 	}
+	b.wroteOutput(st, out, dir, rec, status, k)
+	return status == StatusRun, nil
+}
+
+// wroteOutput tells of an output that stands as it should.
+func (b *build) wroteOutput(st *stepState, out *spec.OutputBody, dir string, rec *outputRecord, status Status, k cache.Digest) {
 	sum := summarise(st, out, dir, rec)
-	sum.Status, sum.Key = status, k
+	sum.Status, sum.Key, sum.record = status, k, rec
 	b.mu.Lock()
 	b.outputs[out] = sum
 	b.mu.Unlock()
 	b.emit(Event{Output: sum})
-	return status == StatusRun, nil
 }
 
 func (b *build) keepOutput(k cache.Digest, parts key.List, rec *outputRecord) error {
@@ -181,23 +192,7 @@ func (b *build) write(st *stepState, out *spec.OutputBody, dir string) (*outputR
 	if err := measureAll(work.files, rec.Files); err != nil {
 		return nil, err
 	}
-	now := cardOf(out, st.offline, rec)
-	interim := interimCard(now, old)
-	if err := writeCard(work.path, dir, interim); err != nil {
-		return nil, err
-	}
-	for _, f := range rec.Files {
-		if err := install(work.files, dir, f); err != nil {
-			return nil, err
-		}
-	}
-	if err := removeStale(dir, old, rec, b.fileDigest); err != nil {
-		return nil, err
-	}
-	if len(interim.Files) == len(now.Files) {
-		return rec, nil
-	}
-	return rec, writeCard(work.path, dir, now)
+	return rec, b.place(st, out, work, dir, rec, old)
 }
 
 // runOutput gives every row to an output's component and collects the files
@@ -256,7 +251,7 @@ type sendError struct{ error }
 func countLines(rec *outputRecord) {
 	lines := map[string]int64{}
 	for _, f := range rec.Files {
-		split := splitOfFile(path.Base(f.Path), slices.Collect(maps.Keys(rec.Splits)))
+		split := SplitOfFile(path.Base(f.Path), slices.Collect(maps.Keys(rec.Splits)))
 		if split == "" && f.Rows == 0 {
 			continue
 		}

@@ -23,6 +23,7 @@
 //	distill.go  filters, dedupe, balance, sample, limit; mix.go: mix
 //	dataset.go  the split, and outputs that must be written
 //	card.go     their files, moved into place and described
+//	documents.go what stands beside the outputs
 //	trace.go    what became of each task, for those who ask later
 //	plan.go     Plan: the same decisions without running anything
 //	dry.go      what a plan has in place of runs and of the cache

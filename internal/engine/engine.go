@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,6 +47,10 @@ type Options struct {
 	// DecodeCall reads what a stored model call took, for the estimates of
 	// plans; where it is nil they rest on what components declare.
 	DecodeCall func(value []byte) (CallUsage, error)
+
+	// Documents makes what stands beside the outputs of datasets that have a
+	// card; without it nothing does.
+	Documents Documenter
 
 	// Interrupt, once closed, lets what is in flight finish and starts
 	// nothing new. It may be nil.
@@ -191,20 +196,27 @@ type build struct {
 // stepState is a step of this build.
 type stepState struct {
 	*spec.Step
-	flow    *flow
-	depth   int          // steps on the longest way here from a source
-	offline bool         // rests on the offline model
-	base    key.List     // the key's parts that the input is not among
-	key     cache.Digest // of the record, once it was found or made
-	trace   *tracer
-	refresh bool // stored rows do not count, but those with the mark
-	mark    uint64
-	twin    *stepState // an earlier step with the same rows under the same keys
-	hit     bool
-	whole   bool // all of its rows are known
-	started bool
-	begin   time.Time
-	seconds float64
+	// Role is that of the Step, with the models that were trained for it.
+	Role     *spec.RoleBody
+	flow     *flow
+	feed     *flow        // of a finetune step: its input, once it is known
+	tuned    *tunedModel  // of a finetune step that has come to its end
+	prepared bool         // what does not depend on rows is known of its keys
+	settled  bool         // it is a hit, or has ended
+	depth    int          // steps on the longest way here from a source
+	offline  bool         // rests on the offline model
+	base     key.List     // the key's parts that the input is not among
+	key      cache.Digest // of the record, once it was found or made
+	rec      *stepRecord  // under the key; nil if it was not recorded
+	trace    *tracer
+	refresh  bool // stored rows do not count, but those with the mark
+	mark     uint64
+	twin     *stepState // an earlier step with the same rows under the same keys
+	hit      bool
+	whole    bool // all of its rows are known
+	started  bool
+	begin    time.Time
+	seconds  float64
 
 	stopped atomic.Bool   // it failed; what is in flight goes on
 	failure error         // why, if the build keeps going; with build.mu
@@ -231,9 +243,9 @@ func (e *Engine) newBuild(ctx context.Context, dry *dryRun) (*build, error) {
 	b := &build{Engine: e, dry: dry, states: map[*spec.Step]*stepState{}, outputs: map[*spec.OutputBody]*OutputSummary{}}
 	b.ctx, b.cancel = context.WithCancel(ctx)
 	for _, s := range steps {
-		st := &stepState{Step: s, flow: newFlow(b.blobs()), offline: usesOffline(s), refresh: refresh[s], ended: make(chan struct{}), sent: make(chan struct{})}
+		st := &stepState{Step: s, Role: s.Role, flow: newFlow(b.blobs()), offline: usesOffline(s), refresh: refresh[s], ended: make(chan struct{}), sent: make(chan struct{})}
 		st.dropped, st.failed = map[string]int64{}, map[string]int64{}
-		for _, in := range s.Inputs {
+		for _, in := range slices.Concat(s.Inputs, s.After) {
 			st.offline = st.offline || b.states[in].offline
 			st.depth = max(st.depth, b.states[in].depth+1)
 		}
@@ -265,25 +277,14 @@ func (b *build) run() error {
 	stopWatch := b.watchInterrupt()
 	defer stopWatch()
 	defer b.reportProjection()()
-	if err := b.lookUpAll(); err != nil {
-		b.fail(err)
-	} else if err := b.checkForeign(); err != nil {
-		b.fail(err)
+	for first := true; b.runStage(first); first = false {
 	}
-	b.linkTwins()
-	b.linkRoom()
-	b.beginWriting()
-	var wg sync.WaitGroup
-	for _, st := range b.order {
-		if b.stopping.Load() || st.hit || st.stopped.Load() {
+	for _, st := range b.order { // whose models were not trained
+		if !st.settled {
 			close(st.ended)
 			st.dispatched()
-			continue
 		}
-		st.started = true
-		wg.Go(func() { defer close(st.ended); defer st.dispatched(); b.runStep(st) })
 	}
-	wg.Wait()
 	if err := b.opts.Store.Sync(); err != nil {
 		b.fail(err)
 	}
@@ -295,23 +296,62 @@ func (b *build) run() error {
 	return b.outcome()
 }
 
-// lookUpAll finds the steps that the cache knows, in order.
-func (b *build) lookUpAll() error {
-	if err := b.prepare(); err != nil {
-		return err
+// runStage runs the steps whose models are known, and says whether any are left
+// that can be run now. The first stage is all there is, unless models are trained.
+func (b *build) runStage(first bool) (more bool) {
+	if err := b.lookUpAll(func(st *stepState) { b.emit(Event{Finished: st.finished(StatusHit)}) }); err != nil {
+		b.fail(err)
+	} else if first {
+		if err := b.checkForeign(); err != nil {
+			b.fail(err)
+		}
 	}
-	for _, st := range b.order {
-		if st.Kind == spec.DatasetStep {
+	b.linkTwins()
+	b.linkRoom()
+	b.beginWriting()
+	var wg sync.WaitGroup
+	stage := b.stage()
+	for _, st := range stage {
+		st.settled = true
+		if b.stopping.Load() || st.hit || st.stopped.Load() {
+			close(st.ended)
+			st.dispatched()
 			continue
 		}
-		if err := b.lookUp(st); err != nil {
+		st.started = true
+		wg.Go(func() { defer close(st.ended); defer st.dispatched(); b.runStep(st) })
+	}
+	wg.Wait()
+	return b.endStage(stage)
+}
+
+// lookUpAll finds the steps that the cache knows, in order, as far as their
+// models are known, and tells of the hits.
+func (b *build) lookUpAll(hit func(*stepState)) error {
+	for {
+		ready := b.ready()
+		if len(ready) == 0 {
+			return nil
+		}
+		if err := b.prepare(ready); err != nil {
 			return err
 		}
-		if st.hit {
-			b.emit(Event{Finished: st.finished(StatusHit)})
+		for _, st := range ready {
+			if st.Kind == spec.DatasetStep {
+				continue
+			}
+			if err := b.lookUp(st); err != nil {
+				return err
+			}
+			if !st.hit {
+				continue
+			}
+			if err := b.learnTuned(st); err != nil {
+				return err
+			}
+			hit(st)
 		}
 	}
-	return nil
 }
 
 // runStep runs one step to its end.
@@ -331,6 +371,9 @@ func (b *build) runStep(st *stepState) {
 			<-st.twin.ended // whose record comes first
 		}
 		err = b.record(st)
+	}
+	if err == nil {
+		err = b.learnTuned(st)
 	}
 	st.seconds = time.Since(st.begin).Seconds()
 	if err != nil {
@@ -353,8 +396,11 @@ func (b *build) work(st *stepState) error {
 	}
 	b.emit(Event{Started: &StepStarted{st.Address}})
 	defer b.reportProgress(st)()
-	if st.Kind == spec.DistillStep {
+	switch st.Kind {
+	case spec.DistillStep:
 		return b.runDistill(st)
+	case spec.FinetuneStep:
+		return b.runFinetune(st)
 	}
 	return b.runRole(st)
 }

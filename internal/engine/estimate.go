@@ -53,6 +53,8 @@ func (p *planner) estimate(st *stepState, sp *StepPlan, c *comparison, shared bo
 		return nil
 	case isSource(st.Step):
 		p.more[st.Step] = p.sourceRows(st, sp, c)
+	case st.Kind == spec.FinetuneStep:
+		p.estimateTraining(st, sp)
 	case st.Kind == spec.DistillStep:
 		p.more[st.Step] = p.distillRows(st, in)
 	default:
@@ -133,7 +135,8 @@ func (p *planner) estimateTasks(st *stepState, sp *StepPlan, c *comparison, in m
 	}
 	if w.Tasks.High == 0 {
 		if !sp.Known { // no further row is likely, but one may come
-			w.Basis, w.Unpriced = basisHistory, unpriced(st.Role)
+			w.Basis = basisHistory
+			w.withoutPrice(st.Role)
 			w.inexact(false)
 		}
 		return nil
@@ -205,7 +208,7 @@ func (e *estimator) work(w *Work) {
 	w.InputTokens = perCall.input.total(w.Calls).rounded()
 	w.OutputTokens = perCall.output.total(w.Calls).rounded()
 	w.CostUSD = perCall.cost.total(w.Calls)
-	w.Unpriced = unpriced(e.step.Role)
+	w.withoutPrice(e.step.Role)
 	w.Seconds = e.seconds(w, perCall.seconds)
 }
 
@@ -295,17 +298,26 @@ func price(m *spec.Model, input, output float64) float64 {
 	return m.Price.Cost(input, 0, output)
 }
 
-// unpriced names the models that cost something, but nobody says what.
-func unpriced(b *spec.RoleBody) []string {
-	var names []string
-	for _, slot := range slices.Sorted(maps.Keys(b.Models)) {
-		m := b.Models[slot]
-		if m.Price == nil && m.Provider.Type != spec.ProviderOffline && !slices.Contains(names, m.Name) {
-			names = append(names, m.Name)
+// withoutPrice names the models that cost something, but nobody says what.
+func (w *Work) withoutPrice(b *spec.RoleBody) {
+	for _, m := range b.Models {
+		switch {
+		case m.Price != nil || m.Provider.Type == spec.ProviderOffline:
+		case m.Tuned != nil && m.Name == m.Tuned.Address:
+			addName(&w.UnpricedTuned, m.Name)
+		default:
+			addName(&w.Unpriced, m.Name)
 		}
 	}
-	slices.Sort(names)
-	return names
+}
+
+// addName adds names to a sorted list that has each once.
+func addName(list *[]string, names ...string) {
+	for _, name := range names {
+		if at, there := slices.BinarySearch(*list, name); !there {
+			*list = slices.Insert(*list, at, name)
+		}
+	}
 }
 
 // declared is the greatest number of calls that a task takes, as the component
@@ -400,13 +412,10 @@ func (p *planner) total() {
 		t.Seconds.High += w.Seconds.High
 		t.Seconds.Exact = t.Seconds.Exact && w.Seconds.Exact
 		worst = max(worst, slices.Index(order, w.Basis))
-		for _, name := range w.Unpriced {
-			if !slices.Contains(t.Unpriced, name) {
-				t.Unpriced = append(t.Unpriced, name)
-			}
-		}
+		addName(&t.Unpriced, w.Unpriced...)
+		addName(&t.UnpricedTuned, w.UnpricedTuned...)
+		addName(&t.UnpricedTrainings, w.UnpricedTrainings...)
 	}
-	slices.Sort(t.Unpriced)
 	t.Basis = order[worst]
 	p.plan.Total = t
 }

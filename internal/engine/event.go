@@ -9,6 +9,7 @@ type Event struct {
 	Finished   *StepSummary
 	Output     *OutputSummary
 	Notice     *Notice
+	Training   *TrainingProgress
 }
 
 // StepStarted is sent when a step begins to run (not for a hit).
@@ -37,6 +38,12 @@ type RowFailed struct {
 	Address string    `json:"address"`
 	Row     string    `json:"row"` // its id
 	Error   *RowError `json:"error"`
+}
+
+// TrainingProgress is sent when a finetune step tells of its loss.
+type TrainingProgress struct {
+	Address string `json:"address"`
+	Note
 }
 
 // Notice is a message for the user: damage that was healed, a pause.

@@ -42,7 +42,7 @@ func restsOnOffline(s *spec.Step) bool {
 			return false
 		}
 		seen[s] = true
-		return usesOffline(s) || slices.ContainsFunc(s.Inputs, rests)
+		return usesOffline(s) || slices.ContainsFunc(s.Inputs, rests) || slices.ContainsFunc(s.After, rests)
 	}
 	return rests(s)
 }

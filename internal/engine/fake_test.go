@@ -244,7 +244,7 @@ func (p *pipe) attempt() *build {
 	p.t.Helper()
 	b, err := p.engine().newBuild(context.Background(), nil)
 	if err == nil {
-		err = b.prepare()
+		err = b.prepare(b.order)
 	}
 	if err != nil {
 		p.t.Fatal(err)

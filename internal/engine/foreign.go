@@ -74,7 +74,7 @@ func (b *build) checkDataset(st *stepState) error {
 			return err
 		}
 	}
-	return nil
+	return b.checkDocuments(st)
 }
 
 // checkOutput looks for what is in the way of an output that was not made yet.
@@ -116,7 +116,7 @@ func (b *build) checkFolder(out *spec.OutputBody, dir string, splits []string) e
 	}
 	old, _ := readCard(dir) // without one, the cache tells
 	for _, e := range entries {
-		if !isData(e.Name()) || splitOfFile(e.Name(), splits) == "" || old.lists(e.Name()) {
+		if !isData(e.Name()) || SplitOfFile(e.Name(), splits) == "" || old.lists(e.Name()) {
 			continue
 		}
 		check := b.checkFile
@@ -176,6 +176,7 @@ func (b *build) wrote(is func(fileRecord) bool) (bool, error) {
 
 // isData says whether a file is named as those that datasets are made of.
 func isData(name string) bool {
+	name = strings.TrimSuffix(strings.TrimSuffix(name, ".gz"), ".zst")
 	return slices.Contains([]string{".jsonl", ".parquet"}, path.Ext(name))
 }
 
@@ -191,9 +192,9 @@ func splitNames(s *spec.Split) []string {
 	return names
 }
 
-// splitOfFile is the split that a file is named after (train.jsonl,
+// SplitOfFile is the split that a file is named after (train.jsonl,
 // train-00000-of-00001.parquet); "" if it is none.
-func splitOfFile(name string, splits []string) string {
+func SplitOfFile(name string, splits []string) string {
 	longest := ""
 	for _, s := range splits {
 		rest, ok := strings.CutPrefix(name, s)

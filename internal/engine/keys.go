@@ -41,9 +41,17 @@ type fileDigest func(path string) (cache.Digest, error)
 // baseParts are the parts of a role step's key that do not depend on its
 // input: the component, its code, and everything it was configured with.
 func baseParts(s *spec.Step, digest fileDigest) (key.List, error) {
-	list, err := bodyParts(stepTag, s.Role, digest)
+	return partsOf(s, s.Role, digest)
+}
+
+// partsOf is baseParts of a step whose models are those of role.
+func partsOf(s *spec.Step, role *spec.RoleBody, digest fileDigest) (key.List, error) {
+	list, err := bodyParts(stepTag, role, digest)
 	if err != nil {
 		return nil, err
+	}
+	if f := s.Finetune; f != nil && role.Component.Trainer == schema.TrainerAPI {
+		list.AddString("provider", f.Provider.Identity())
 	}
 	list.AddInt("seed", s.Seed)
 	list.AddInt("generation", int64(s.Generation))
@@ -132,12 +140,13 @@ func modelPart(m *spec.Model) []byte {
 		Structured       string   `json:"structured,omitempty"`
 		ReplyRetries     int      `json:"reply_retries"`
 		ToolForm         string   `json:"tool_form,omitempty"`
+		Revision         string   `json:"revision,omitempty"`
 
 		ExtraBody map[string]json.RawMessage `json:"extra_body,omitempty"`
 	}{
 		m.Provider.Identity(), m.ID, m.Temperature, m.TopP, m.MaxTokens, m.Stop,
 		m.FrequencyPen, m.PresencePen, m.ReasoningEffort, string(m.Structured), m.ReplyRetries,
-		string(m.ToolForm), m.ExtraBody,
+		string(m.ToolForm), m.Revision, m.ExtraBody,
 	}
 	// What "auto" comes to is the endpoint's doing, and mostly the first form.
 	if m.Structured == spec.StructuredAuto {

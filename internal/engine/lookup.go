@@ -28,7 +28,7 @@ func (e *Engine) wanted() ([]*spec.Step, error) {
 		if !want[s] {
 			continue
 		}
-		for _, in := range s.Inputs {
+		for _, in := range slices.Concat(s.Inputs, s.After) {
 			want[in] = true
 		}
 		steps = append(steps, s)
@@ -63,18 +63,21 @@ func (e *Engine) find(addresses []string, option string) (map[*spec.Step]bool, e
 	return found, nil
 }
 
-// prepare derives what of the keys does not depend on rows.
-func (b *build) prepare() error {
+// prepare derives what of the keys of some steps does not depend on rows. Their
+// models must be known.
+func (b *build) prepare(steps []*stepState) error {
 	anew := map[cache.Digest]bool{}
-	for _, st := range b.order {
+	for _, st := range steps {
+		st.prepared = true
 		if st.Kind == spec.DistillStep {
 			st.base = distillBase(st.Step)
 		}
-		if st.Kind != spec.RoleStep {
+		if st.Role == nil {
 			continue
 		}
+		b.giveModels(st)
 		var err error
-		if st.base, err = baseParts(st.Step, b.fileDigest); err != nil {
+		if st.base, err = partsOf(st.Step, st.Role, b.fileDigest); err != nil {
 			return fmt.Errorf("%s: %w", st.Address, err)
 		}
 		if st.refresh {
@@ -84,9 +87,9 @@ func (b *build) prepare() error {
 	if len(anew) == 0 {
 		return nil
 	}
-	for _, st := range b.order { // a twin has the same rows
-		st.refresh = st.refresh || st.Kind == spec.RoleStep && anew[st.base.Digest()]
-		if st.refresh && st.Kind == spec.RoleStep {
+	for _, st := range steps { // a twin has the same rows
+		st.refresh = st.refresh || st.Role != nil && anew[st.base.Digest()]
+		if st.refresh && st.Role != nil {
 			if err := b.markRefresh(st); err != nil {
 				return err
 			}
@@ -114,6 +117,9 @@ func (b *build) stepParts(st *stepState) key.List {
 
 // inputWhole says whether all rows of a step's input are known.
 func (b *build) inputWhole(st *stepState) bool {
+	if st.Kind == spec.FinetuneStep {
+		return st.feed != nil
+	}
 	for _, in := range st.Inputs {
 		if !b.states[in].whole {
 			return false
@@ -124,6 +130,9 @@ func (b *build) inputWhole(st *stepState) bool {
 
 // lookUp finds a step whose input is known in the cache.
 func (b *build) lookUp(st *stepState) error {
+	if err := b.feedKnown(st); err != nil {
+		return err
+	}
 	if st.refresh || !b.inputWhole(st) {
 		return nil
 	}
@@ -254,6 +263,12 @@ func nothingWorked(s *spec.Step, failed, tasks int64) bool {
 
 // input is the ordered digest of a step's input, which must be finished.
 func (b *build) input(st *stepState) cache.Digest {
+	switch {
+	case st.feed != nil:
+		return st.feed.sum()
+	case st.Kind == spec.FinetuneStep:
+		return cache.Digest{} // not known
+	}
 	if len(st.Inputs) == 1 {
 		return b.states[st.Inputs[0]].flow.sum()
 	}
@@ -267,6 +282,13 @@ func (b *build) input(st *stepState) cache.Digest {
 
 func (b *build) reader(st *stepState) *reader {
 	r := &reader{}
+	switch {
+	case st.feed != nil:
+		r.flows = []*flow{st.feed}
+		return r
+	case st.Kind == spec.FinetuneStep:
+		return r
+	}
 	for _, in := range st.Inputs {
 		r.flows = append(r.flows, b.states[in].flow)
 	}

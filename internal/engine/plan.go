@@ -75,7 +75,7 @@ type planner struct {
 }
 
 func (p *planner) all() error {
-	if err := p.prepare(); err != nil {
+	if err := p.prepare(p.ready()); err != nil {
 		return err
 	}
 	p.id = key.New(planTag)
@@ -83,13 +83,7 @@ func (p *planner) all() error {
 		if p.ending() {
 			return errStopped
 		}
-		var err error
-		if st.Kind == spec.DatasetStep {
-			err = p.planDataset(st)
-		} else {
-			err = p.planStep(st)
-		}
-		if err != nil {
+		if err := p.planOne(st); err != nil {
 			return err
 		}
 	}
@@ -104,6 +98,25 @@ func (p *planner) all() error {
 	p.id.Add("plan", said)
 	p.plan.ID = cache.Digest(p.id.Digest()).String()[:32]
 	return nil
+}
+
+// planOne plans a step, whatever it is.
+func (p *planner) planOne(st *stepState) error {
+	if !st.prepared { // a model that it uses may be known by now
+		if err := p.prepare(p.ready()); err != nil {
+			return err
+		}
+	}
+	switch {
+	case !st.prepared:
+		return p.planTuned(st)
+	case st.Kind == spec.DatasetStep:
+		return p.planDataset(st)
+	}
+	if err := p.planStep(st); err != nil || !st.hit {
+		return err
+	}
+	return p.learnTuned(st)
 }
 
 // refuse says what a build would refuse to do.
@@ -126,9 +139,12 @@ func (p *planner) refuse() error {
 
 // planStep plans one step.
 func (p *planner) planStep(st *stepState) error {
-	sp := StepPlan{Address: st.Address, Status: StatusRun, Base: st.base, Known: p.inputWhole(st)}
+	sp := StepPlan{Address: st.Address, Status: StatusRun, Base: st.base}
 	var k cache.Digest
-	if sp.Known {
+	if err := p.feedKnown(st); err != nil {
+		return err
+	}
+	if sp.Known = p.inputWhole(st); sp.Known {
 		sp.Parts = p.stepParts(st)
 		k = sp.Parts.Digest()
 		if err := p.lookUp(st); err != nil {
@@ -252,6 +268,17 @@ func (p *planner) planDataset(st *stepState) error {
 		}
 		p.plan.Outputs = append(p.plan.Outputs, o)
 		p.id.Add("output", k[:])
+	}
+	o, k, err := p.planDocuments(st, waits, step.Status != StatusHit)
+	if err != nil {
+		return err
+	}
+	if o != nil {
+		if o.Status != StatusHit {
+			step.Status, step.Reason = StatusRun, "outputs must be written"
+		}
+		p.plan.Outputs = append(p.plan.Outputs, *o)
+		p.id.Add("documents", k[:])
 	}
 	if waits != "" {
 		step.Reason = inputFirst(st, waits)

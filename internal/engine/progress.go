@@ -73,7 +73,7 @@ func (p *progress) callCounts() CallCounts {
 // recall takes the counts of a step that was found in the cache.
 func (st *stepState) recall(rec *stepRecord) {
 	st.rowsIn, st.rowsOut, st.rowsHit, st.tasks = rec.RowsIn, rec.Rows, rec.Tasks, rec.Tasks
-	st.inputDone = true
+	st.inputDone, st.rec = true, rec
 	for _, c := range rec.Dropped {
 		st.dropped[st.dropName(c)] += c.N
 	}
@@ -113,6 +113,9 @@ func (st *stepState) finished(status Status) *StepSummary {
 	for _, n := range st.failed {
 		s.RowsFailed += n
 	}
+	if st.tuned != nil {
+		s.Model = st.tuned.id
+	}
 	s.Calls.InFlight = 0
 	return s
 }
@@ -146,6 +149,9 @@ func (b *build) summary() *Summary {
 			if o := b.outputs[out]; o != nil {
 				sum.Outputs = append(sum.Outputs, *o)
 			}
+		}
+		if card := st.Dataset.Card; card != nil && b.outputs[&card.Output] != nil {
+			sum.Outputs = append(sum.Outputs, *b.outputs[&card.Output])
 		}
 	}
 	return sum

@@ -286,6 +286,8 @@ func effect(p *planner, st *stepState, sp *StepPlan) string {
 		return "these operations have not seen this input; no model is asked"
 	case st.refresh:
 		return ""
+	case st.Kind == spec.FinetuneStep && sp.RowsMiss > 0:
+		return "this training was not done"
 	case isSource(st.Step):
 		return "no such source is in the cache"
 	case tasks == 0:

@@ -50,7 +50,7 @@ func (b *build) record(st *stepState) error {
 			rec.From = &whole.Digest
 		}
 	}
-	st.key = k
+	st.key, st.rec = k, rec
 	return putRecord(b.opts.Store, k, rec)
 }
 
@@ -58,10 +58,10 @@ func (b *build) record(st *stepState) error {
 // was when the step's key was made. What the component read of it is not
 // known then, so the step is not recorded.
 func (b *build) changedSince(st *stepState) bool {
-	if st.Kind != spec.RoleStep || len(st.Role.Files)+len(st.Role.Granted) == 0 {
+	if st.Role == nil || len(st.Role.Files)+len(st.Role.Granted) == 0 {
 		return false
 	}
-	now, err := baseParts(st.Step, b.fileDigest)
+	now, err := partsOf(st.Step, st.Role, b.fileDigest)
 	if err == nil && now.Equal(st.base) {
 		return false
 	}
@@ -75,7 +75,7 @@ func (b *build) changedSince(st *stepState) bool {
 func (st *stepState) ranAnyhow(k cache.Digest) bool {
 	switch {
 	case st.sameBefore(k) != nil: // the one before it did
-		return st.rowsHit < st.tasks && st.Kind == spec.RoleStep
+		return st.rowsHit < st.tasks && st.Role != nil
 	case isSource(st.Step), st.refresh, st.transient:
 		return true
 	case st.Kind == spec.DistillStep:
@@ -146,9 +146,17 @@ func (b *build) start(st *stepState, body *spec.RoleBody, address, workDir strin
 		}
 	}
 	blocks.ask(&run)
+	if st.Kind == spec.FinetuneStep {
+		if err := b.tuning(st, &run); err != nil {
+			return nil, err
+		}
+	}
 	running, err := b.opts.Runner.Start(b.ctx, run)
 	if err != nil {
 		return nil, addressed(err, address)
+	}
+	if st.Kind == spec.FinetuneStep {
+		running = b.endable(st, running)
 	}
 	return addressedRun{running, address, st}, nil
 }

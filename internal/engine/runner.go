@@ -33,10 +33,27 @@ type RunSpec struct {
 	Refresh     bool   // stored answers of models do not count
 	RefreshMark uint64 // but for those of this refresh
 
+	// Tuning is what a finetune component has beside its row; nil for the others.
+	Tuning *Tuning
+
 	// Known, if set, asks a source to name its batches where it can, and to
 	// leave those out that Known gives. It is called once, when the process
 	// stands.
 	Known func() ([][32]byte, error)
+}
+
+// Tuning is what a training depends on that does not stand in its row, or stands
+// in no key.
+type Tuning struct {
+	DataDir     string // where the files lie
+	ID          string // equal for trainings of the same files with the same settings
+	Model       string // by which the result will be served, if the recipe says it
+	Command     []string
+	Environment []string       // variables that the command gets
+	Keys        []spec.Secret  // of the recipe's endpoints, which it does not get under any name
+	Provider    *spec.Provider // that is asked to train; nil: none
+	Price       *float64       // US dollars per million tokens; nil: not known
+	Epochs      float64        // how often the files are gone through, at most
 }
 
 // Run is one component at work on a stream of tasks. Send and Recv may be
@@ -84,6 +101,8 @@ type Note struct {
 	Text  string `json:"text,omitempty"`
 	Done  int64  `json:"done,omitempty"`
 	Total int64  `json:"total,omitempty"` // 0: not known
+	// Figures are numbers of the work, by name: loss, epoch.
+	Figures map[string]float64 `json:"figures,omitempty"`
 }
 
 // Result answers one task. A source numbers its results from 0, in order.

@@ -24,16 +24,11 @@ func (e *Engine) Rows(ctx context.Context, address string) (iter.Seq2[row.Row, e
 	}
 	defer b.cancel()
 	b.showing = true
-	if err := b.prepare(); err != nil {
+	if err := b.lookUpAll(func(*stepState) {}); err != nil {
 		return nil, err
 	}
 	var found *stepState
 	for _, st := range b.order {
-		if st.Kind != spec.DatasetStep {
-			if err := b.lookUp(st); err != nil {
-				return nil, err
-			}
-		}
 		if st.Address == address {
 			found = st
 		}

@@ -112,7 +112,7 @@ func (b *build) stop() {
 func (b *build) beginWriting() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, st := range b.order {
+	for _, st := range b.stage() {
 		if !st.hit {
 			b.writing = append(b.writing, st.flow)
 		}
@@ -150,7 +150,7 @@ func (b *build) ending() bool {
 // no matter of luck.
 func (b *build) linkTwins() {
 	last := map[cache.Digest]*stepState{}
-	for _, st := range b.order {
+	for _, st := range b.stage() {
 		if st.Kind == spec.DatasetStep || st.hit || b.stopping.Load() {
 			continue
 		}
@@ -202,7 +202,7 @@ func (b *build) linkRoom() {
 			}
 		}
 	}
-	for _, st := range b.order {
+	for _, st := range b.stage() {
 		if len(st.Inputs) != 1 || st.hit || st.Kind != spec.RoleStep {
 			continue
 		}

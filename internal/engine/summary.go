@@ -58,6 +58,8 @@ type StepSummary struct {
 	Failed     map[string]int64 `json:"failed,omitempty"` // failed rows, by code
 	Calls      CallCounts       `json:"calls"`
 	Seconds    float64          `json:"seconds"`
+	// Model is what a finetune step made.
+	Model string `json:"model,omitempty"`
 
 	// Key is the step's key, under which LoadStep finds its record; zero if
 	// the step did not come to its end, or is a dataset.
@@ -79,7 +81,8 @@ type OutputSummary struct {
 	Status  Status           `json:"status"`
 
 	// Key is the output's key, under which LoadOutput finds its record.
-	Key cache.Digest `json:"-"`
+	Key    cache.Digest `json:"-"`
+	record *outputRecord
 }
 
 // Plan is what a build would do.
@@ -152,6 +155,10 @@ type Work struct {
 	Basis string `json:"basis"`
 	// Unpriced names models that are asked, or may be, and have no price.
 	Unpriced []string `json:"unpriced,omitempty"`
+	// UnpricedTuned and UnpricedTrainings name finetune steps: those whose model
+	// is asked, and those that may train, without a price.
+	UnpricedTuned     []string `json:"unpriced_tuned,omitempty"`
+	UnpricedTrainings []string `json:"unpriced_trainings,omitempty"`
 }
 
 // Range is a number that lies between two. High is infinite where nobody can

@@ -185,6 +185,31 @@ func LoadTask(store *cache.Store, key cache.Digest) (*TaskRecord, bool, error) {
 	return &TaskRecord{Rows: rec.rows, Dropped: rec.dropped, Err: rec.err, Calls: rec.calls}, true, nil
 }
 
+// TaskCalls gives the keys of the model calls that were made for a task, in
+// order; false if its outcome is not stored. It does not look at its rows.
+func TaskCalls(store *cache.Store, key cache.Digest) ([]cache.Digest, bool, error) {
+	b, err := store.Get(cache.Rows, key)
+	if errors.Is(err, cache.ErrNotFound) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	d := decoder{b: b}
+	for n := d.uvarint(); n > 0 && d.err == nil; n-- {
+		d.take(int(d.uvarint()))
+	}
+	d.take(int(d.uvarint())) // the reason of a drop
+	var calls []cache.Digest
+	for n := d.uvarint(); n > 0 && d.err == nil; n-- {
+		// What is no key is left out: a plugin may name anything.
+		if k, err := cache.ParseDigest(string(d.take(int(d.uvarint())))); err == nil {
+			calls = append(calls, k)
+		}
+	}
+	return calls, d.err == nil, nil
+}
+
 // The kinds of trace blob: their first byte. What follows is entries to the
 // end: of tasks a key and the number of rows; of drops the operation and the
 // distance from the drop before; of calls a key.

@@ -201,6 +201,24 @@ func (c *client) claim(ctx context.Context, k [sha256.Size]byte, req Request) (r
 	return none, false, nil
 }
 
+// claimJob waits until no other process sees to a job of the endpoint's that is
+// noted under a key.
+func (c *client) claimJob(ctx context.Context, store BatchStore, key [32]byte) (release func(), err error) {
+	waiting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go c.watchClaim(waiting, cancel)
+	release, err = store.Claim(waiting, key)
+	switch {
+	case err == nil:
+		return release, nil
+	case ctx.Err() != nil:
+		return nil, interrupted(ctx.Err())
+	case waiting.Err() != nil:
+		return nil, interrupted(errStopping)
+	}
+	return func() {}, nil // as for calls: it is done without
+}
+
 // watchClaim calls a wait off when the build stops, and tells of a long one.
 func (c *client) watchClaim(ctx context.Context, cancel context.CancelFunc) {
 	long := time.NewTimer(c.patience)

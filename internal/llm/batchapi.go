@@ -40,6 +40,7 @@ func newBatchAPI(e *endpoint) *batchAPI {
 // back.
 type apiCall struct {
 	upload *upload // takes the place of the body
+	body   []byte  // does so, too
 	name   string  // of what is made, so that it is made once; may be empty
 	stream bool    // a good answer is read by the caller
 	alive  func()  // something goes out, or comes in
@@ -56,10 +57,15 @@ type upload struct {
 }
 
 func newUpload(name string, size int64, file func() io.Reader) *upload {
+	return newUploadFor(openai.PurposeBatch, name, size, file)
+}
+
+// newUploadFor is newUpload for a file that is for another purpose.
+func newUploadFor(purpose openai.PurposeType, name string, size int64, file func() io.Reader) *upload {
 	var b bytes.Buffer
 	w := multipart.NewWriter(&b)
 	// Nothing can go wrong in memory.
-	_ = w.WriteField("purpose", string(openai.PurposeBatch))
+	_ = w.WriteField("purpose", string(purpose))
 	_, _ = w.CreateFormFile("file", name)
 	head := bytes.Clone(b.Bytes())
 	b.Reset()
@@ -114,6 +120,12 @@ func (t *apiTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		// Spelled so that net/http does not take it for leave to send the
 		// request again by itself: few endpoints keep what it promises.
 		req.Header["idempotency-key"] = []string{call.name}
+	}
+	if call.body != nil {
+		req.Header.Set("Content-Type", "application/json")
+		req.ContentLength = int64(len(call.body))
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(call.body)), nil }
+		req.Body, _ = req.GetBody() // it never fails
 	}
 	if u := call.upload; u != nil {
 		req.Header.Set("Content-Type", u.form)

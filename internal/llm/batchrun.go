@@ -318,29 +318,12 @@ func (r *batchRun) unknown(f *failure) *Error {
 // one that sees to it.
 func (r *batchRun) resume() {
 	ctx := r.b.ctx
-	release, err := r.claim(ctx)
+	release, err := r.b.c.claimJob(ctx, r.b.book.store, r.id)
 	if err == nil {
 		err = r.resumed(ctx)
 		release()
 	}
 	r.end(batchResult{err: err})
-}
-
-// claim waits until no other process sees to the batch.
-func (r *batchRun) claim(ctx context.Context) (release func(), err error) {
-	waiting, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go r.b.c.watchClaim(waiting, cancel)
-	release, err = r.b.book.store.Claim(waiting, r.id)
-	switch {
-	case err == nil:
-		return release, nil
-	case ctx.Err() != nil:
-		return nil, interrupted(ctx.Err())
-	case waiting.Err() != nil:
-		return nil, interrupted(errStopping)
-	}
-	return func() {}, nil // as for calls: it is done without
 }
 
 func (r *batchRun) resumed(ctx context.Context) error {

@@ -270,8 +270,14 @@ func (c *client) fetch(ctx context.Context, k [sha256.Size]byte, req Request, w 
 	if err != nil {
 		return got{}, err
 	}
+	ready := func() error {
+		if req.Over != nil && req.Over() {
+			return interrupted(context.Canceled)
+		}
+		return c.canKeep()
+	}
 	o := order{
-		model: req.Model, wire: w, body: body, tally: tally, ready: c.canKeep,
+		model: req.Model, wire: w, body: body, tally: tally, ready: ready,
 		step: req.Step, depth: req.Depth, keep: keep,
 	}
 	return c.put(ctx, e, k, req, o, body, pending)

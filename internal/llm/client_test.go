@@ -99,6 +99,19 @@ func TestStoreFails(t *testing.T) {
 	}
 }
 
+// TestOver: once a build is over, a call that got the place of one that was
+// called off is not sent, though it has not heard of the end itself.
+func TestOver(t *testing.T) {
+	r := newRig(t, llmtest.Options{})
+	req := r.request("x")
+	req.Over = func() bool { return true }
+	if e := r.mustFail(req); e.Code != CodeInterrupted || r.server.Calls() != 0 {
+		t.Errorf("%d calls, error %+v", r.server.Calls(), e)
+	}
+	req.Over = func() bool { return false }
+	r.must(req)
+}
+
 // unreadyStore knows beforehand that it cannot keep anything.
 type unreadyStore struct{ *memStore }
 

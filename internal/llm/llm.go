@@ -45,6 +45,11 @@ type Request struct {
 	// and taken up again: its answers count too, whoever asked for them.
 	RefreshMark uint64
 
+	// Over, if set, says whether the build is over, which it is a moment before
+	// all its calls hear of it, one by one: those that wait must not be sent
+	// in place of those that were called off.
+	Over func() bool
+
 	// Facts is what the offline stand-in may know of the case. It is sent to
 	// nobody else and is in no other endpoint's key.
 	Facts json.RawMessage
@@ -129,6 +134,9 @@ type Client interface {
 	// Complete returns a reply that fits the request, or an *Error. Call
 	// counts go to tally, which must not be nil.
 	Complete(ctx context.Context, req Request, tally *Tally) (Reply, error)
+	// Tune trains a model, or finds the training that is under way or done, and
+	// returns when that has ended; or an *Error.
+	Tune(ctx context.Context, req TuneRequest, tally *Tally) (TuneResult, error)
 	// Control is how the calls of a running build are watched and steered.
 	Control() Control
 	// Close lets the connections go.
@@ -229,4 +237,10 @@ const (
 	CodeOffline      Code = "not_cached"       // -offline, and the call is not in the cache
 	CodeStore        Code = "cache_failed"     // the answer could not be stored
 	CodeMissingKey   Code = "missing_key"      // the environment lacks a secret of the provider
+
+	// Of trainings alone.
+	CodeValidation Code = "validation_failed"  // the endpoint does not take the files
+	CodeQuota      Code = "insufficient_quota" // the account's credit is used up
+	CodeTraining   Code = "training_failed"    // it failed for another reason
+	CodeCancelled  Code = "training_cancelled" // somebody cancelled it
 )

@@ -165,7 +165,7 @@ func (s *shaper) note(err error) {
 }
 
 func (s *shaper) keyParts(req *Request) key.List {
-	const others = 7
+	const others = 8
 	parts := append(make(key.List, 0, len(s.fields)+others), key.New(callTag)...)
 	parts.AddString("endpoint", req.Model.Provider.Identity())
 	for _, f := range s.fields {
@@ -173,6 +173,9 @@ func (s *shaper) keyParts(req *Request) key.List {
 	}
 	parts.AddInt("sample", int64(req.Sample))
 	parts.AddInt("generation", int64(req.Generation))
+	if req.Model.Revision != "" {
+		parts.AddString("revision", req.Model.Revision)
+	}
 	if req.Model.Provider.Type != spec.ProviderOffline {
 		return parts
 	}

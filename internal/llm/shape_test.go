@@ -169,6 +169,7 @@ var requestFields = map[string]change{
 	"Depth":       {do: func(r *Request) { r.Depth++ }, why: "who asks does not change the answer"},
 	"Refresh":     {do: func(r *Request) { r.Refresh = true }, why: "whether an answer is stored does not change what is asked"},
 	"RefreshMark": {do: func(r *Request) { r.RefreshMark = 7 }, why: "as Refresh"},
+	"Over":        {do: func(r *Request) { r.Over = func() bool { return true } }, why: "whether a call is sent, not what"},
 	"Facts":       {do: func(r *Request) { r.Facts = json.RawMessage(`{}`) }, why: "not sent; offline only"},
 }
 
@@ -210,6 +211,8 @@ var modelFields = map[string]change{
 	"Replicas":        {do: func(r *Request) { r.Model.Replicas = []*spec.Provider{r.Model.Provider} }, why: "share the first one's identity"},
 	"ToolForm":        {inKey: true, do: func(r *Request) { r.Model.ToolForm = spec.ToolsJSON }},
 	"ExtraBody":       {inKey: true, do: func(r *Request) { r.Model.ExtraBody = map[string]json.RawMessage{"top_k": json.RawMessage("1")} }},
+	"Revision":        {inKey: true, do: func(r *Request) { r.Model.Revision = "1" }},
+	"Tuned":           {do: func(r *Request) { r.Model.Tuned = &spec.Step{} }, why: "by the time that it is asked a model has its name"},
 	"Mode":            {do: func(r *Request) { r.Model.Mode = spec.ModeBatch }, why: "how a call travels does not change the answer"},
 	"Batch":           {do: func(r *Request) { r.Model.Batch.MaxRequests++ }, why: "how a call travels does not change the answer"},
 }

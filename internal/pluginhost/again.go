@@ -63,7 +63,7 @@ func (h *Host) startLasting(ctx context.Context, comp *schema.Component, spec en
 	switch {
 	case spec.Role == schema.ThreatSource:
 		return h.startSource(ctx, comp, spec)
-	case spec.Role == schema.Output, spec.Whole:
+	case spec.Role == schema.Output, spec.Role == schema.Finetune, spec.Whole:
 		r, err := h.begin(ctx, comp, spec, h.needsOf(spec))
 		if err != nil {
 			return nil, err

@@ -32,6 +32,10 @@ const BuiltinSource = "builtin"
 // built-in plugin.
 const ServeArgument = "plugin-serve"
 
+// CommandsArgument is the argument beside it for a process that runs a command of
+// a recipe: that needs what the user has.
+const CommandsArgument = "-commands"
+
 // Options say where plugins are and who answers their model calls.
 type Options struct {
 	// Builtin is the plugin compiled in. It is described and validated in

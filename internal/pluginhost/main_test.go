@@ -414,6 +414,11 @@ type fakeModels func(ctx context.Context, req llm.Request, tally *llm.Tally) (ll
 func (f fakeModels) Complete(ctx context.Context, req llm.Request, tally *llm.Tally) (llm.Reply, error) {
 	return f(ctx, req, tally)
 }
+
+func (fakeModels) Tune(context.Context, llm.TuneRequest, *llm.Tally) (llm.TuneResult, error) {
+	return llm.TuneResult{}, errors.New("no endpoint")
+}
+
 func (fakeModels) Control() llm.Control { return nil }
 
 func (fakeModels) Close() error { return nil }

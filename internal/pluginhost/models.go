@@ -74,6 +74,7 @@ func (m *modelServer) Complete(ctx context.Context, req *pluginpb.CompleteReques
 	call.Model, call.Generation = model, r.spec.Generation
 	call.Refresh, call.RefreshMark = r.spec.Refresh, r.spec.RefreshMark
 	call.Step, call.Depth = r.spec.Address, r.spec.Depth
+	call.Over = func() bool { return r.parent.Err() != nil || r.calls.Err() != nil }
 	if r.spec.Seed == 0 {
 		call.Seed = 0
 	}

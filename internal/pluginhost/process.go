@@ -71,6 +71,9 @@ func newProcess(h *Host, ref pluginRef, n needs) *process {
 	if ref.Path == "" {
 		p.name, p.path, p.args = BuiltinSource, h.opts.SelfPath, []string{ServeArgument}
 	}
+	if n.command {
+		p.args = append(p.args, CommandsArgument)
+	}
 	if p.name == "" {
 		p.name = filepath.Base(p.path)
 	}
@@ -110,6 +113,7 @@ func newProcess(h *Host, ref pluginRef, n needs) *process {
 func (p *process) shutIn(ref pluginRef, n needs, dir string) (err error) {
 	c := p.child
 	if ref.Path == "" {
+		c.env = append(c.env, n.env...)
 		return nil
 	}
 	if c.env, c.dir, err = p.host.prepareWork(ref, dir, c.env); err != nil {

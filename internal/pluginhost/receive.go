@@ -124,11 +124,24 @@ func refused(diags []schema.Diagnostic) *engine.RunError {
 
 // readNote takes over how far a plugin says that it is.
 func readNote(m *pluginpb.Progress) *engine.Note {
-	return &engine.Note{
+	note := &engine.Note{
 		Text: cleanLine(m.GetNote(), maxReason),
 		Done: int64(min(m.GetDone(), math.MaxInt64)), Total: int64(min(m.GetTotal(), math.MaxInt64)),
 	}
+	for name, f := range m.GetFigures() {
+		if len(note.Figures) == maxFigures || math.IsNaN(f) || math.IsInf(f, 0) {
+			continue // JSON knows no such number
+		}
+		if note.Figures == nil {
+			note.Figures = map[string]float64{}
+		}
+		note.Figures[cleanLine(name, maxReason)] = f
+	}
+	return note
 }
+
+// maxFigures is how many figures of a plugin's work are shown.
+const maxFigures = 16
 
 func badResult(summary, detail string) *engine.RunError {
 	return &engine.RunError{Code: "bad_result", Summary: summary, Detail: detail}

@@ -14,9 +14,9 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
-	"github.com/autosafe/autosafe/internal/llm"
 	"github.com/autosafe/autosafe/plugins/sdk"
 	"github.com/autosafe/autosafe/spec"
+	"github.com/autosafe/autosafe/spec/jsonschema"
 	"github.com/autosafe/autosafe/spec/schema"
 )
 
@@ -148,6 +148,7 @@ func builtinComponents(p sdk.Plugin) map[schema.Role]map[string]sdk.Component {
 		schema.Reflector:    p.Reflectors,
 		schema.Judge:        p.Judges,
 		schema.Output:       p.Outputs,
+		schema.Finetune:     p.Finetunes,
 	}
 }
 
@@ -229,8 +230,8 @@ func (r *registry) checkSchemas(ref spec.PluginRef, role schema.Role, component 
 		if a.Kind != schema.JSONSchema || !given || string(text) == "null" {
 			continue
 		}
-		var bad *llm.SchemaError
-		if !errors.As(llm.CheckSchema(text), &bad) {
+		var bad *jsonschema.Error
+		if _, err := jsonschema.Compile(text); !errors.As(err, &bad) {
 			continue
 		}
 		path := cty.GetAttrPath(a.Name)
@@ -238,7 +239,7 @@ func (r *registry) checkSchemas(ref spec.PluginRef, role schema.Role, component 
 			path = path.GetAttr(step)
 		}
 		diags = append(diags, schema.Diagnostic{Summary: "Invalid JSON Schema", Path: path,
-			Detail: fmt.Sprintf("%q is not a JSON Schema that replies can be held to: %s.", a.Name, cleanText(bad.Reason, maxDetail))})
+			Detail: fmt.Sprintf("%q is not a JSON Schema that replies can be held to: %s.", a.Name, cleanText(bad.Error(), maxDetail))})
 	}
 	return diags
 }

@@ -83,14 +83,15 @@ func newRun(parent context.Context, h *Host, p *process, comp *schema.Component,
 	start := &pluginpb.Start{
 		Role: string(spec.Role), Component: spec.Component, ConfigJson: spec.Config,
 		Address: spec.Address, WorkDir: workDirOf(spec), Seed: spec.Seed,
-		Host: &pluginpb.Capabilities{Names: []string{transport.CapabilityProgress}}, Whole: spec.Whole,
+		Host: &pluginpb.Capabilities{Names: []string{transport.CapabilityProgress, transport.CapabilityFinetune}}, Whole: spec.Whole,
+		Training: trainingOf(spec),
 	}
 	var err error
 	if start.Blocks, err = knownBlocks(spec); err != nil {
 		r.release()
 		return nil, err
 	}
-	if len(spec.Models) > 0 {
+	if len(spec.Models) > 0 || spec.Tuning != nil && spec.Tuning.Provider != nil {
 		if r.models, err = serveModels(r); err != nil {
 			r.release()
 			return nil, p.callError(err)
@@ -126,6 +127,14 @@ func knownBlocks(spec engine.RunSpec) (*pluginpb.Blocks, error) {
 		blocks.Known[i] = names[i][:]
 	}
 	return blocks, nil
+}
+
+// trainingOf is what a finetune component has beside its task; nil for others.
+func trainingOf(s engine.RunSpec) *pluginpb.Training {
+	if s.Tuning == nil {
+		return nil
+	}
+	return &pluginpb.Training{DataDir: s.Tuning.DataDir, Id: s.Tuning.ID, Model: s.Tuning.Model, Command: s.Tuning.Command}
 }
 
 // workDirOf is where an output writes, for a process whose working folder is
@@ -344,7 +353,7 @@ func (r *run) idle(now time.Time) time.Duration {
 	r.mu.Lock()
 	owes := len(r.tasks) > 0 || r.closed || r.spec.Role == schema.ThreatSource
 	r.mu.Unlock()
-	if !owes || r.active.Load() > 0 || r.full.Load() > 0 {
+	if !owes || r.spec.Role == schema.Finetune /* which may train in silence */ || r.active.Load() > 0 || r.full.Load() > 0 {
 		r.moved.Store(now.UnixNano())
 		return 0
 	}

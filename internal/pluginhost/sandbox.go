@@ -55,6 +55,10 @@ type needs struct {
 	files   []string // that its configuration names
 	workDir string   // that it writes to
 	own     uint64   // not 0: the process is this run's alone
+	// command says that the process runs a command of the recipe, with env: it is
+	// autosafe's own, and not shut in.
+	command bool
+	env     []string
 }
 
 func (n needs) key() string {
@@ -69,15 +73,36 @@ func (n needs) alone() bool { return n.workDir != "" || n.own != 0 }
 
 // needsOf are the needs of a run.
 func (h *Host) needsOf(s engine.RunSpec) needs {
+	if s.Plugin.Path == "" && s.Tuning != nil && len(s.Tuning.Command) > 0 {
+		return needs{own: h.owners.Add(1), command: true, env: h.commandEnv(s.Tuning)}
+	}
 	if !h.contains(s.Plugin) {
 		return needs{}
 	}
 	n := needs{files: slices.Clone(s.Files)}
+	if s.Tuning != nil {
+		n.files = append(n.files, s.Tuning.DataDir)
+	}
 	slices.Sort(n.files)
-	if s.Role == schema.Output {
+	if s.Role == schema.Output || s.Role == schema.Finetune {
 		n.workDir = s.WorkDir
 	}
 	return n
+}
+
+// commandEnv is the environment of a command that a recipe has run: this
+// process's, without what is named like a secret, or is the key of an endpoint,
+// unless the recipe names it.
+func (h *Host) commandEnv(t *engine.Tuning) (list []string) {
+	const least = 8 // shorter ones are placeholders, as local servers want them
+	for _, kv := range h.opts.Environ {
+		name, value, _ := strings.Cut(kv, "=")
+		secret := spec.SecretName(name) || len(value) >= least && slices.ContainsFunc(t.Keys, func(k spec.Secret) bool { return k.Reveal() == value })
+		if !secret || slices.Contains(t.Environment, name) {
+			list = append(list, kv)
+		}
+	}
+	return list
 }
 
 // contains says whether a plugin's processes are contained. The built-in one

@@ -33,7 +33,7 @@ func NewBuild(sum *engine.Summary, info Info) *Build {
 	}
 	b.Recipe, b.contents = recipeOf(info)
 	for _, m := range info.Recipe.Models {
-		b.Models = append(b.Models, modelOf(m))
+		b.Models = append(b.Models, modelOf(tunedBy(m, sum)))
 	}
 	steps, outputs := map[string]*spec.Step{}, map[string][]*spec.OutputBody{}
 	for _, s := range info.Recipe.Steps {
@@ -52,6 +52,12 @@ func NewBuild(sum *engine.Summary, info Info) *Build {
 		return cmp.Or(cmp.Compare(x.Source, y.Source), cmp.Compare(x.Digest, y.Digest))
 	})
 	return b
+}
+
+// RecipeOf is what a recipe says, without its secrets.
+func RecipeOf(source *spec.Source, recipe *spec.Recipe) Recipe {
+	r, _ := recipeOf(Info{Source: source, Recipe: recipe})
+	return r
 }
 
 // recipeOf reads what the recipe says, without its secrets.
@@ -81,6 +87,16 @@ func absolute(dir string) string {
 	return dir
 }
 
+// tunedBy is a model that the build trained under the name that it got.
+func tunedBy(m *spec.Model, sum *engine.Summary) *spec.Model {
+	for _, s := range sum.Steps {
+		if m.Tuned != nil && s.Address == m.Tuned.Address {
+			return m.Known(s.Model, "")
+		}
+	}
+	return m
+}
+
 func modelOf(m *spec.Model) Model {
 	out := Model{Name: m.Name, ID: m.ID, Part: string(engine.ModelPart(m))}
 	if m.Provider != nil {
@@ -103,6 +119,9 @@ func (b *Build) stepOf(sum engine.StepSummary, s *spec.Step) Step {
 	out.Kind = string(s.Kind)
 	for _, in := range s.Inputs {
 		out.Inputs = append(out.Inputs, in.Address)
+	}
+	for _, in := range s.After {
+		out.After = append(out.After, in.Address)
 	}
 	for _, op := range s.Distill {
 		out.Distill = append(out.Distill, opOf(op))

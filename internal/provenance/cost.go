@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/autosafe/autosafe/cache"
 	"github.com/autosafe/autosafe/internal/engine"
@@ -107,7 +109,30 @@ func CostOf(ctx context.Context, store *cache.Store, b *Build) (*CostReport, err
 		}
 	}
 	c.finish(b)
+	c.trainings(b)
 	return c.CostReport, nil
+}
+
+// trainings tells of what was trained at endpoints, which is no call. What that
+// cost stands in the record of the build that did it.
+func (c *costing) trainings(b *Build) {
+	for _, s := range b.Steps {
+		if s.Kind != string(spec.FinetuneStep) {
+			continue
+		}
+		t, err := c.state.output(s.Address)
+		if err != nil {
+			continue // nothing is known of it
+		}
+		rows, err := t.at(c.state.ctx, []int64{0})
+		if err != nil {
+			continue
+		}
+		tokens, _ := rows[0].Column("tokens")
+		if n, err := strconv.ParseInt(string(tokens), 10, 64); err == nil && n > 0 {
+			c.Notes = append(c.Notes, fmt.Sprintf("%s was trained on %d tokens; the table has calls alone.", s.Address, n))
+		}
+	}
 }
 
 // costing is a CostOf at work.

@@ -88,8 +88,10 @@ type Plugin struct {
 type Step struct {
 	engine.StepSummary
 	Key    cache.Digest `json:"key"`  // of its record; zero if it did not end, or is a dataset
-	Kind   string       `json:"kind"` // role, distill or dataset
+	Kind   string       `json:"kind"` // role, distill, dataset or finetune
 	Inputs []string     `json:"inputs,omitempty"`
+	// After are the steps that trained models of this one.
+	After []string `json:"after,omitempty"`
 	// Component is the component's role and name, such as "simulator trajectory".
 	Component string `json:"component,omitempty"`
 	Plugin    string `json:"plugin,omitempty"` // its source

@@ -24,6 +24,7 @@ type node struct {
 	address string
 	kind    spec.StepKind
 	inputs  []string
+	after   []string     // that train its models
 	key     cache.Digest // zero: not known, or a dataset
 	base    key.List     // nil: not known
 	parts   key.List     // nil: not known
@@ -64,7 +65,7 @@ func stateOf(ctx context.Context, store *cache.Store, b *Build) *state {
 	for i := range b.Steps {
 		step := &b.Steps[i]
 		s.nodes[step.Address] = &node{
-			address: step.Address, kind: spec.StepKind(step.Kind), inputs: step.Inputs, key: step.Key,
+			address: step.Address, kind: spec.StepKind(step.Kind), inputs: step.Inputs, after: step.After, key: step.Key,
 			samples: bounded(step.Samples), version: b.pluginVersion(step), step: step,
 		}
 	}
@@ -93,6 +94,9 @@ func planned(ctx context.Context, store *cache.Store, recipe *spec.Recipe, plan 
 		nd := &node{address: step.Address, kind: step.Kind, read: true, samples: 1}
 		for _, in := range step.Inputs {
 			nd.inputs = append(nd.inputs, in.Address)
+		}
+		for _, in := range step.After {
+			nd.after = append(nd.after, in.Address)
 		}
 		if step.Role != nil {
 			nd.samples, nd.version = max(1, step.Role.Samples), step.Role.Plugin.Version
@@ -208,6 +212,9 @@ func (s *state) input(address string) (table, error) {
 		return t, &GoneError{address, "the build has no such step"}
 	}
 	for _, in := range nd.inputs {
+		if up := s.nodes[in]; up != nil && up.kind == spec.DatasetStep && nd.kind == spec.FinetuneStep {
+			return s.input(in) // the files that are trained on are made of these rows
+		}
 		rec, err := s.record(in)
 		if err != nil {
 			return t, err

@@ -269,10 +269,11 @@ func (w *why) findCauses() {
 	queue := []place{}
 	seen := map[string]bool{w.Address: true}
 	up := func(from string, via []string) {
-		if w.inputSame(from) {
-			return
+		above := w.after.nodes[from].after
+		if !w.inputSame(from) {
+			above = slices.Concat(w.after.nodes[from].inputs, above)
 		}
-		for _, in := range w.after.nodes[from].inputs {
+		for _, in := range above {
 			if !seen[in] && w.after.nodes[in] != nil {
 				seen[in] = true
 				queue = append(queue, place{in, via})

@@ -8,18 +8,27 @@ package builtin
 
 import (
 	"github.com/autosafe/autosafe/plugins/builtin/alpaca"
+	"github.com/autosafe/autosafe/plugins/builtin/alpacajudge"
+	"github.com/autosafe/autosafe/plugins/builtin/axolotl"
 	"github.com/autosafe/autosafe/plugins/builtin/catalog"
 	"github.com/autosafe/autosafe/plugins/builtin/instructions"
 	"github.com/autosafe/autosafe/plugins/builtin/jsonl"
+	"github.com/autosafe/autosafe/plugins/builtin/llamafactory"
+	"github.com/autosafe/autosafe/plugins/builtin/openaidpo"
 	"github.com/autosafe/autosafe/plugins/builtin/openaisft"
+	"github.com/autosafe/autosafe/plugins/builtin/openaitune"
 	"github.com/autosafe/autosafe/plugins/builtin/parquet"
 	"github.com/autosafe/autosafe/plugins/builtin/retry"
 	"github.com/autosafe/autosafe/plugins/builtin/rows"
 	"github.com/autosafe/autosafe/plugins/builtin/rubric"
 	"github.com/autosafe/autosafe/plugins/builtin/safety"
 	"github.com/autosafe/autosafe/plugins/builtin/toolemu"
+	"github.com/autosafe/autosafe/plugins/builtin/trainer"
 	"github.com/autosafe/autosafe/plugins/builtin/trajectory"
 	"github.com/autosafe/autosafe/plugins/builtin/trldpo"
+	"github.com/autosafe/autosafe/plugins/builtin/trlkto"
+	"github.com/autosafe/autosafe/plugins/builtin/trlsft"
+	"github.com/autosafe/autosafe/plugins/builtin/trlstepwise"
 	"github.com/autosafe/autosafe/plugins/sdk"
 )
 
@@ -52,11 +61,25 @@ func Plugin() sdk.Plugin {
 			"safety": safety.Component(),
 		},
 		Outputs: map[string]sdk.Component{
-			"alpaca":     alpaca.Component(),
-			"openai_sft": openaisft.Component(),
-			"parquet":    parquet.Component(),
-			"rows":       rows.Component(),
-			"trl_dpo":    trldpo.Component(),
+			"alpaca":       alpaca.Component(),
+			"alpaca_judge": alpacajudge.Component(),
+			"axolotl_dpo":  axolotl.DPO(),
+			"axolotl_sft":  axolotl.SFT(),
+			"llamafactory": llamafactory.Component(),
+			"openai_dpo":   openaidpo.Component(),
+			"openai_sft":   openaisft.Component(),
+			"parquet":      parquet.Component(),
+			"rows":         rows.Component(),
+			"trl_dpo":      trldpo.Component(),
+			"trl_kto":      trlkto.Component(),
+			"trl_sft":      trlsft.Component(),
+			"trl_stepwise": trlstepwise.Component(),
+		},
+		Finetunes: map[string]sdk.Component{
+			"axolotl":      trainer.Axolotl(),
+			"llamafactory": trainer.LLaMAFactory(),
+			"openai":       openaitune.Component(),
+			"trl":          trainer.TRL(),
 		},
 	}
 }

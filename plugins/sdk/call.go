@@ -29,6 +29,7 @@ type Call struct {
 // completer answers model calls: the host, or a test.
 type completer interface {
 	complete(ctx context.Context, req *pluginpb.CompleteRequest) (*pluginpb.CompleteResponse, error)
+	tune(ctx context.Context, req *pluginpb.TuneRequest) (*pluginpb.TuneResponse, error)
 }
 
 // Sample is the index of this repetition of the row, from 0.

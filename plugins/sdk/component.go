@@ -19,6 +19,7 @@ type instance struct {
 	rows   func(ctx context.Context, in []byte, call *Call) ([][]byte, error)
 	sink   func(ctx context.Context, rows *RowReader, out *Dir) error
 	all    func(ctx context.Context, tasks []*pluginpb.Task, call func(*pluginpb.Task) *Call) ([]*pluginpb.Result, error)
+	tune   func(ctx context.Context, job *Job) (*Tuned, error)
 }
 
 // emitFunc takes a source's next row, or the error that stands in its place.

@@ -3,8 +3,6 @@ package sdk
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"io"
 	"reflect"
 	"sync"
 
@@ -97,33 +95,15 @@ func (t *Table[I, O]) Call(place int) *Call { return t.call(t.tasks[place]) }
 
 // all runs a component that sees all rows at once.
 func (r *runner) all(inst instance) error {
-	ctx, cancel := context.WithCancel(r.stream.Context())
-	defer cancel()
 	if !r.start.GetWhole() {
 		return sendFailure(r.stream, &pluginpb.RowError{
 			Code: "host_too_old", Summary: "the component must see all rows at once, which this autosafe does not know", Detail: "Use a newer autosafe.",
 		})
 	}
-	out := newSender(ctx, cancel, r.stream.Send)
-	out.inFlight.Store(1)
-	ctx = r.watched(ctx, out)
-	var tasks []*pluginpb.Task
-	for {
-		req, err := r.stream.Recv()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			cancel()
-			<-out.done
-			return err
-		}
-		tasks = append(tasks, req.GetTasks().GetTasks()...)
-	}
 	call := func(task *pluginpb.Task) *Call {
 		return &Call{run: r.start.GetAddress(), task: task, models: r.models}
 	}
-	return r.whole(ctx, out, func() error {
+	return r.gathered(func(ctx context.Context, tasks []*pluginpb.Task, out *sender) error {
 		results, err := inst.all(ctx, tasks, call)
 		if err != nil {
 			return err

@@ -30,10 +30,11 @@ type Plugin struct {
 	Reflectors    map[string]Component // made by Rows or Dataset
 	Judges        map[string]Component // made by Rows or Dataset
 	Outputs       map[string]Component // made by Sink
+	Finetunes     map[string]Component // made by Training
 }
 
-// Component is one thing that a plugin can do: made by Source, Rows, Dataset or
-// Sink.
+// Component is one thing that a plugin can do: made by Source, Rows, Dataset,
+// Sink or Training.
 type Component struct {
 	shape shape
 	// make gives the component itself, with all that follows here. It works
@@ -53,6 +54,7 @@ const (
 	sourceShape shape = "Source"
 	rowsShape   shape = "Rows"
 	sinkShape   shape = "Sink"
+	tuneShape   shape = "Training"
 )
 
 // Option says more about a component than its types do.
@@ -131,6 +133,7 @@ func (p Plugin) families() []family {
 		{schema.Reflector, rowsShape, p.Reflectors},
 		{schema.Judge, rowsShape, p.Judges},
 		{schema.Output, sinkShape, p.Outputs},
+		{schema.Finetune, tuneShape, p.Finetunes},
 	}
 }
 

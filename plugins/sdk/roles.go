@@ -13,4 +13,5 @@ const (
 	Reflector    = schema.Reflector
 	Judge        = schema.Judge
 	Output       = schema.Output
+	Finetune     = schema.Finetune
 )

@@ -69,6 +69,8 @@ func (s *server) serveRun(st stream) error {
 		return r.sink(inst)
 	case inst.all != nil:
 		return r.all(inst)
+	case inst.tune != nil:
+		return r.tune(inst)
 	}
 	return r.rows(inst)
 }
@@ -202,6 +204,29 @@ func (e *emitter) emit(row []byte, failed error) error {
 	}
 	e.next++
 	return nil
+}
+
+// gathered runs a function that needs all tasks of its run before it begins.
+func (r *runner) gathered(fn func(ctx context.Context, tasks []*pluginpb.Task, out *sender) error) error {
+	ctx, cancel := context.WithCancel(r.stream.Context())
+	defer cancel()
+	out := newSender(ctx, cancel, r.stream.Send)
+	out.inFlight.Store(1)
+	ctx = r.watched(ctx, out)
+	var tasks []*pluginpb.Task
+	for {
+		req, err := r.stream.Recv()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			cancel()
+			<-out.done
+			return err
+		}
+		tasks = append(tasks, req.GetTasks().GetTasks()...)
+	}
+	return r.whole(ctx, out, func() error { return fn(ctx, tasks, out) })
 }
 
 // whole runs a function that stands for a whole run, and ends the run with

@@ -103,9 +103,24 @@ func (h hostModels) complete(ctx context.Context, req *pluginpb.CompleteRequest)
 	return nil, &Error{Code: "host_error", Summary: "the host did not answer a model call", Detail: err.Error(), Transient: true}
 }
 
+func (h hostModels) tune(ctx context.Context, req *pluginpb.TuneRequest) (*pluginpb.TuneResponse, error) {
+	r, err := h.client.Tune(ctx, req)
+	if err == nil {
+		return r, nil
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return nil, &Error{Code: "host_error", Summary: "the host did not train the model", Detail: err.Error(), Transient: true}
+}
+
 // noModels is for runs that have no model.
 type noModels struct{}
 
 func (noModels) complete(context.Context, *pluginpb.CompleteRequest) (*pluginpb.CompleteResponse, error) {
 	return nil, Fail("no_model", "the component called a model, but none was given to it")
+}
+
+func (noModels) tune(context.Context, *pluginpb.TuneRequest) (*pluginpb.TuneResponse, error) {
+	return nil, Fail("no_endpoint", "the component asked an endpoint to train, but its block names none")
 }

@@ -31,6 +31,9 @@ func (c Component) Check() error {
 	if err := c.checkGrain(); err != nil {
 		return err
 	}
+	if err := c.checkTraining(); err != nil {
+		return err
+	}
 	for _, list := range [][]Column{c.Reads, c.Writes} {
 		if err := checkColumns(list); err != nil {
 			return err
@@ -45,10 +48,41 @@ func (c Component) checkGrain() error {
 		return nil
 	case c.Grain != DatasetGrain:
 		return fmt.Errorf("unknown grain %q", c.Grain)
-	case c.Role == ThreatSource || c.Role == Output:
+	case c.Role == ThreatSource || c.Role == Output || c.Role == Finetune:
 		return fmt.Errorf("a %s has no grain", c.Role)
 	case slices.ContainsFunc(c.Config.Attributes, func(a Attribute) bool { return a.Kind == Samples }):
 		return fmt.Errorf("a component that sees all rows at once takes no samples")
+	}
+	return nil
+}
+
+func (c Component) checkTraining() error {
+	if c.Role != Finetune {
+		if len(c.Formats) > 0 || c.Trainer != TrainerOwn {
+			return fmt.Errorf("a %s trains nothing", c.Role)
+		}
+		return nil
+	}
+	switch c.Trainer {
+	case TrainerOwn, TrainerAPI, TrainerCommand:
+	default:
+		return fmt.Errorf("unknown trainer %q", c.Trainer)
+	}
+	if len(c.Formats) == 0 {
+		return fmt.Errorf("it does not say which outputs of a dataset it trains on")
+	}
+	for _, f := range c.Formats {
+		if !identifier(f.Output) {
+			return fmt.Errorf("format %q is no name of an output", f.Output)
+		}
+		if a, ok := c.Config.Attribute(f.Argument); f.Argument != "" && (!ok || a.Type != cty.String) {
+			return fmt.Errorf("format %q hangs on %q, which is no text among the arguments", f.Output, f.Argument)
+		}
+	}
+	if slices.ContainsFunc(c.Config.Attributes, func(a Attribute) bool {
+		return a.Kind == Model || a.Kind == Samples || a.Kind == RowMap || a.Kind == Template
+	}) {
+		return fmt.Errorf("a finetune component takes no models, samples, mappings or templates")
 	}
 	return nil
 }

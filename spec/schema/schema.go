@@ -20,10 +20,13 @@ const (
 	Reflector    Role = "reflector"
 	Judge        Role = "judge"
 	Output       Role = "output" // a dataset's output block
+	Finetune     Role = "finetune"
 )
 
 // Roles lists every role in pipeline order.
-func Roles() []Role { return []Role{ThreatSource, Simulator, Reflector, Judge, Output} }
+func Roles() []Role {
+	return []Role{ThreatSource, Simulator, Reflector, Judge, Output, Finetune}
+}
 
 // Component is one thing that a plugin can do.
 type Component struct {
@@ -57,7 +60,35 @@ type Component struct {
 	// Calls bounds the model calls that one task takes, for estimates; nil
 	// says nothing.
 	Calls *Calls
+
+	// Formats are the outputs of a dataset that a finetune component trains on,
+	// the best first; nothing else has any.
+	Formats []Format
+	// Trainer is who trains for a finetune component.
+	Trainer Trainer
 }
+
+// Format is an output that a finetune component trains on.
+type Format struct {
+	Output string // name of the output's component: openai_sft
+	// Argument and Value bind the format to a setting of the block: it is
+	// trained on only where the argument has that value. Empty: always.
+	Argument, Value string
+}
+
+// Trainer is who carries out a training.
+type Trainer string
+
+// The trainers.
+const (
+	// TrainerOwn is the plugin itself, within what it is granted.
+	TrainerOwn Trainer = ""
+	// TrainerAPI is an endpoint, which the host asks: the block names a provider.
+	TrainerAPI Trainer = "api"
+	// TrainerCommand is a command that the recipe gives. Only autosafe's own
+	// components have it: they write what it reads, run it and follow its log.
+	TrainerCommand Trainer = "command"
+)
 
 // Grain is what of its input a component must see to answer a row.
 type Grain string

@@ -306,11 +306,37 @@ func TestTemplates(t *testing.T) {
 	}
 }
 
+// formatsOf are what a component of a role must have.
+func formatsOf(role Role) []Format {
+	if role == Finetune {
+		return []Format{{Output: "rows"}}
+	}
+	return nil
+}
+
+func TestTraining(t *testing.T) {
+	method := Block{Attributes: []Attribute{{Name: "method", Type: cty.String}}}
+	for want, c := range map[string]Component{
+		"":                    {Role: Finetune, Trainer: TrainerAPI, Config: method, Formats: []Format{{Output: "a"}, {Output: "b", Argument: "method", Value: "x"}}},
+		"trains nothing":      {Role: Judge, Formats: []Format{{Output: "a"}}},
+		"unknown trainer":     {Role: Finetune, Trainer: "magic", Formats: []Format{{Output: "a"}}},
+		"does not say":        {Role: Finetune},
+		"no name of an outpu": {Role: Finetune, Formats: []Format{{Output: "a b"}}},
+		"hangs on":            {Role: Finetune, Formats: []Format{{Output: "a", Argument: "method", Value: "x"}}},
+		"takes no models":     {Role: Finetune, Formats: []Format{{Output: "a"}}, Config: Block{Attributes: []Attribute{{Name: "agent", Kind: Model, Type: cty.String}}}},
+	} {
+		err := c.Check()
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
+
 func TestReserved(t *testing.T) {
 	for _, role := range Roles() {
 		for _, name := range ReservedArguments() {
-			c := Component{Role: role, Config: Block{Attributes: []Attribute{{Name: name, Type: cty.String}}}}
-			free := name == "path" && role != Output || name == "input" && (role == ThreatSource || role == Output) ||
+			c := Component{Role: role, Formats: formatsOf(role), Config: Block{Attributes: []Attribute{{Name: name, Type: cty.String}}}}
+			free := name == "path" && role != Output && role != Finetune || name == "input" && (role == ThreatSource || role == Output) ||
 				role == Output && slices.Contains([]string{"on_error", "max_failures", "seed", "generation"}, name)
 			if err := c.Check(); (err == nil) != free {
 				t.Errorf("%s %s: %v", role, name, err)

@@ -210,7 +210,9 @@ func ReservedArguments() []string {
 func reserved(role Role, name string) bool {
 	switch name {
 	case "path":
-		return role == Output
+		return role == Output || role == Finetune
+	case "output", "split", "validation", "provider", "name", "command", "environment", "price":
+		return role == Finetune
 	case "input":
 		return role != ThreatSource && role != Output
 	case "on_error", "max_failures", "seed", "generation":

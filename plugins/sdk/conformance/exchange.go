@@ -91,6 +91,15 @@ func (r Result) Rows() []string {
 	return out
 }
 
+// Training is what a finetune component has beside its task, and who trains in
+// place of an endpoint.
+type Training struct {
+	DataDir, ID, Model string
+	Command            []string
+	// Tune answers in place of an endpoint; nil: none is there.
+	Tune func(ctx context.Context, req sdk.TuneRequest) (*sdk.Tuned, error)
+}
+
 // Run is one run of a component.
 type Run struct {
 	Role      schema.Role
@@ -98,7 +107,10 @@ type Run struct {
 	Config    string // JSON
 	Tasks     []Task
 	Models    Models
-	WorkDir   string // of outputs
+	WorkDir   string // of outputs and of trainings
+	// Training is what a finetune component has; nil: a folder of its own and no
+	// command.
+	Training *Training
 
 	// order is the order in which tasks are sent, a batch each; nil: in order, in
 	// batches as hosts make them.
@@ -110,6 +122,9 @@ type Run struct {
 // Do carries a run out and holds it to the protocol: a breach is an error.
 func (r Run) Do(ctx context.Context, peer Peer) (Result, error) {
 	host := &fakeHost{models: r.Models}
+	if r.Training != nil {
+		host.tune = r.Training.Tune
+	}
 	id, stop, err := peer.Serve(host)
 	if err != nil {
 		return Result{}, err
@@ -146,8 +161,20 @@ func (r Run) begin(ctx context.Context, peer Peer, hostID uint32) (runStream, er
 	return stream, r.send(stream, &pluginpb.RunRequest{Message: &pluginpb.RunRequest_Start{Start: &pluginpb.Start{
 		Role: string(r.Role), Component: r.Component, ConfigJson: []byte(r.Config), HostBrokerId: hostID,
 		Address: string(r.Role) + "." + r.Component, WorkDir: r.WorkDir, Seed: 1,
-		Host: &pluginpb.Capabilities{Names: []string{transport.CapabilityProgress}}, Whole: true,
+		Host: &pluginpb.Capabilities{Names: []string{transport.CapabilityProgress, transport.CapabilityFinetune}}, Whole: true,
+		Training: r.training(),
 	}}})
+}
+
+func (r Run) training() *pluginpb.Training {
+	switch {
+	case r.Role != schema.Finetune:
+		return nil
+	case r.Training == nil:
+		return &pluginpb.Training{DataDir: r.WorkDir, Id: "conformance"}
+	}
+	t := r.Training
+	return &pluginpb.Training{DataDir: t.DataDir, Id: t.ID, Model: t.Model, Command: t.Command}
 }
 
 // send sends a message; a run that is over tells why when it is read.
@@ -279,6 +306,7 @@ func toError(e *pluginpb.RowError) *sdk.Error {
 type fakeHost struct {
 	pluginpb.UnimplementedHostServer
 	models Models
+	tune   func(ctx context.Context, req sdk.TuneRequest) (*sdk.Tuned, error)
 	mu     sync.Mutex
 	calls  []Call
 }
@@ -315,6 +343,23 @@ func (h *fakeHost) Complete(ctx context.Context, m *pluginpb.CompleteRequest) (*
 		out.ToolCalls = append(out.ToolCalls, &pluginpb.ToolCall{Id: tc.ID, Name: tc.Name, ArgumentsJson: tc.Arguments})
 	}
 	return out, nil
+}
+
+// Tune implements the protocol's service.
+func (h *fakeHost) Tune(ctx context.Context, m *pluginpb.TuneRequest) (*pluginpb.TuneResponse, error) {
+	if h.tune == nil {
+		return &pluginpb.TuneResponse{Error: &pluginpb.RowError{Code: "no_endpoint", Summary: "the test gives no endpoint"}}, nil
+	}
+	tuned, err := h.tune(ctx, sdk.TuneRequest{Model: m.GetModel(), Method: json.RawMessage(m.GetMethodJson()), Suffix: m.GetSuffix()})
+	if err != nil {
+		var e *sdk.Error
+		if !errors.As(err, &e) {
+			e = &sdk.Error{Code: "error", Summary: err.Error()}
+		}
+		return &pluginpb.TuneResponse{Error: &pluginpb.RowError{Code: e.Code, Summary: e.Summary, Detail: e.Detail, Transient: e.Transient}}, nil
+	}
+	text, err := json.Marshal(tuned)
+	return &pluginpb.TuneResponse{TunedJson: text}, err
 }
 
 func toCall(m *pluginpb.CompleteRequest) Call {

@@ -121,6 +121,7 @@ type desk struct {
 	ops     map[BatchOp]int
 	files   map[string]*batchFile
 	batches []*batch
+	tunes   []*tune
 	made    int // names given
 }
 

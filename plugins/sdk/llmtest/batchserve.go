@@ -124,8 +124,8 @@ func (s *Server) uploadFile(r *http.Request) (int, any) {
 			f.name, f.data = part.FileName(), data
 		}
 	}
-	if f.purpose != "batch" || f.name == "" {
-		return invalid("purpose must be batch, and file a file")
+	if f.purpose != "batch" && f.purpose != "fine-tune" || f.name == "" {
+		return invalid("purpose must be batch or fine-tune, and file a file")
 	}
 	s.desk.mu.Lock()
 	defer s.desk.mu.Unlock()

@@ -49,6 +49,8 @@ type Options struct {
 
 	// Batches say how batches go. Faults and limits above do not touch them.
 	Batches BatchOptions
+	// Tunes say how fine-tuning jobs go. Faults of Batches are theirs, too.
+	Tunes TuneOptions
 
 	// NoRecord keeps no requests, so that a server can answer millions; the
 	// counts stay.
@@ -86,6 +88,7 @@ func Start(opts Options) *Server {
 	mux.HandleFunc("POST /", s.elsewhere)
 	mux.HandleFunc("GET /v1/models", s.models)
 	s.serveBatches(mux)
+	s.serveTunes(mux)
 	s.http = httptest.NewUnstartedServer(mux)
 	s.http.Config.ConnState = s.watch
 	s.http.Start()

@@ -27,6 +27,10 @@ func FromComponent(c schema.Component) (*Component, error) {
 	if n := c.Calls; n != nil && n.Min >= 0 && n.Max >= n.Min && n.Max <= math.MaxInt32 {
 		m.Calls = &Calls{Min: uint32(n.Min), Max: uint32(n.Max), Times: n.Times}
 	}
+	m.Trainer = string(c.Trainer)
+	for _, f := range c.Formats {
+		m.Formats = append(m.Formats, &Format{Output: f.Output, Argument: f.Argument, Value: f.Value})
+	}
 	if m.Reads, err = fromColumns(c.Reads); err != nil {
 		return nil, fmt.Errorf("%s %q: %w", c.Role, c.Name, err)
 	}
@@ -118,6 +122,10 @@ func ToComponent(m *Component) (c schema.Component, err error) {
 	}
 	if n := m.GetCalls(); n != nil {
 		c.Calls = &schema.Calls{Min: int(n.GetMin()), Max: int(n.GetMax()), Times: n.GetTimes()}
+	}
+	c.Trainer = schema.Trainer(m.GetTrainer())
+	for _, f := range m.GetFormats() {
+		c.Formats = append(c.Formats, schema.Format{Output: f.GetOutput(), Argument: f.GetArgument(), Value: f.GetValue()})
 	}
 	if c.Config, err = toBlock(m.GetConfig(), 0); err != nil {
 		return fail(err)

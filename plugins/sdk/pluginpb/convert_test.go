@@ -61,8 +61,23 @@ func full() schema.Component {
 	}
 }
 
+// trains is a finetune component, which has what others have not.
+func trains() schema.Component {
+	return schema.Component{
+		Role: schema.Finetune, Name: "api", Doc: "Trains.", Trainer: schema.TrainerAPI,
+		Config:  schema.Block{Attributes: []schema.Attribute{{Name: "method", Type: cty.String}}},
+		Formats: []schema.Format{{Output: "openai_sft", Argument: "method", Value: "supervised"}},
+	}
+}
+
 func TestRoundTrip(t *testing.T) {
-	want := full()
+	for _, want := range []schema.Component{full(), trains()} {
+		roundTrip(t, want)
+	}
+}
+
+func roundTrip(t *testing.T, want schema.Component) {
+	t.Helper()
 	m, err := FromComponent(want)
 	if err != nil {
 		t.Fatal(err)
@@ -97,6 +112,8 @@ func TestRoundTripForgetsNothing(t *testing.T) {
 		}
 	}
 	note(c)
+	note(trains())
+	note(trains().Formats[0])
 	note(c.Config)
 	for _, a := range c.Config.Attributes {
 		note(a)

@@ -200,7 +200,7 @@ func (x *DescribeResponse) GetComponents() []*Component {
 
 type Component struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
-	Role       string                 `protobuf:"bytes,1,opt,name=role,proto3" json:"role,omitempty"` // block type: threat_source, simulator, reflector, judge, output
+	Role       string                 `protobuf:"bytes,1,opt,name=role,proto3" json:"role,omitempty"` // block type: threat_source, simulator, reflector, judge, output, finetune
 	Name       string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	Doc        string                 `protobuf:"bytes,3,opt,name=doc,proto3" json:"doc,omitempty"`
 	Config     *Block                 `protobuf:"bytes,4,opt,name=config,proto3" json:"config,omitempty"`
@@ -215,7 +215,12 @@ type Component struct {
 	Calls           *Calls `protobuf:"bytes,11,opt,name=calls,proto3" json:"calls,omitempty"` // absent: nothing is said
 	// grain is "dataset" for a component that sees all rows of its input before it
 	// answers any; empty for one that works row by row. It needs Start.whole.
-	Grain         string `protobuf:"bytes,12,opt,name=grain,proto3" json:"grain,omitempty"`
+	Grain string `protobuf:"bytes,12,opt,name=grain,proto3" json:"grain,omitempty"`
+	// formats are what a finetune component trains on, the best first.
+	Formats []*Format `protobuf:"bytes,13,rep,name=formats,proto3" json:"formats,omitempty"`
+	// trainer is who trains for a finetune component: "api" for an endpoint, asked
+	// by Host.Tune; empty for the plugin itself.
+	Trainer       string `protobuf:"bytes,14,opt,name=trainer,proto3" json:"trainer,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -334,6 +339,82 @@ func (x *Component) GetGrain() string {
 	return ""
 }
 
+func (x *Component) GetFormats() []*Format {
+	if x != nil {
+		return x.Formats
+	}
+	return nil
+}
+
+func (x *Component) GetTrainer() string {
+	if x != nil {
+		return x.Trainer
+	}
+	return ""
+}
+
+// Format is an output of a dataset that a finetune component trains on, always or
+// only where an argument of its block has a value.
+type Format struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Output        string                 `protobuf:"bytes,1,opt,name=output,proto3" json:"output,omitempty"` // openai_sft
+	Argument      string                 `protobuf:"bytes,2,opt,name=argument,proto3" json:"argument,omitempty"`
+	Value         string                 `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Format) Reset() {
+	*x = Format{}
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Format) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Format) ProtoMessage() {}
+
+func (x *Format) ProtoReflect() protoreflect.Message {
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Format.ProtoReflect.Descriptor instead.
+func (*Format) Descriptor() ([]byte, []int) {
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Format) GetOutput() string {
+	if x != nil {
+		return x.Output
+	}
+	return ""
+}
+
+func (x *Format) GetArgument() string {
+	if x != nil {
+		return x.Argument
+	}
+	return ""
+}
+
+func (x *Format) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
 // Calls bounds the model calls that one task takes, for estimates. Replies
 // that do not fit and are asked for again come on top.
 type Calls struct {
@@ -347,7 +428,7 @@ type Calls struct {
 
 func (x *Calls) Reset() {
 	*x = Calls{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[4]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -359,7 +440,7 @@ func (x *Calls) String() string {
 func (*Calls) ProtoMessage() {}
 
 func (x *Calls) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[4]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -372,7 +453,7 @@ func (x *Calls) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Calls.ProtoReflect.Descriptor instead.
 func (*Calls) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{4}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Calls) GetMin() uint32 {
@@ -406,7 +487,7 @@ type Block struct {
 
 func (x *Block) Reset() {
 	*x = Block{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[5]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -418,7 +499,7 @@ func (x *Block) String() string {
 func (*Block) ProtoMessage() {}
 
 func (x *Block) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[5]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -431,7 +512,7 @@ func (x *Block) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Block.ProtoReflect.Descriptor instead.
 func (*Block) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{5}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Block) GetAttributes() []*Attribute {
@@ -468,7 +549,7 @@ type Attribute struct {
 
 func (x *Attribute) Reset() {
 	*x = Attribute{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[6]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -480,7 +561,7 @@ func (x *Attribute) String() string {
 func (*Attribute) ProtoMessage() {}
 
 func (x *Attribute) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[6]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -493,7 +574,7 @@ func (x *Attribute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attribute.ProtoReflect.Descriptor instead.
 func (*Attribute) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{6}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Attribute) GetName() string {
@@ -594,7 +675,7 @@ type NestedBlock struct {
 
 func (x *NestedBlock) Reset() {
 	*x = NestedBlock{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[7]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -606,7 +687,7 @@ func (x *NestedBlock) String() string {
 func (*NestedBlock) ProtoMessage() {}
 
 func (x *NestedBlock) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[7]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -619,7 +700,7 @@ func (x *NestedBlock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NestedBlock.ProtoReflect.Descriptor instead.
 func (*NestedBlock) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{7}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *NestedBlock) GetType() string {
@@ -676,7 +757,7 @@ type Column struct {
 
 func (x *Column) Reset() {
 	*x = Column{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[8]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -688,7 +769,7 @@ func (x *Column) String() string {
 func (*Column) ProtoMessage() {}
 
 func (x *Column) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[8]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -701,7 +782,7 @@ func (x *Column) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Column.ProtoReflect.Descriptor instead.
 func (*Column) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{8}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Column) GetName() string {
@@ -743,7 +824,7 @@ type Variable struct {
 
 func (x *Variable) Reset() {
 	*x = Variable{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[9]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -755,7 +836,7 @@ func (x *Variable) String() string {
 func (*Variable) ProtoMessage() {}
 
 func (x *Variable) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[9]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -768,7 +849,7 @@ func (x *Variable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Variable.ProtoReflect.Descriptor instead.
 func (*Variable) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{9}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Variable) GetName() string {
@@ -803,7 +884,7 @@ type ValidateRequest struct {
 
 func (x *ValidateRequest) Reset() {
 	*x = ValidateRequest{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[10]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -815,7 +896,7 @@ func (x *ValidateRequest) String() string {
 func (*ValidateRequest) ProtoMessage() {}
 
 func (x *ValidateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[10]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -828,7 +909,7 @@ func (x *ValidateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValidateRequest.ProtoReflect.Descriptor instead.
 func (*ValidateRequest) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{10}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ValidateRequest) GetRole() string {
@@ -861,7 +942,7 @@ type ValidateResponse struct {
 
 func (x *ValidateResponse) Reset() {
 	*x = ValidateResponse{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[11]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -873,7 +954,7 @@ func (x *ValidateResponse) String() string {
 func (*ValidateResponse) ProtoMessage() {}
 
 func (x *ValidateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[11]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -886,7 +967,7 @@ func (x *ValidateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValidateResponse.ProtoReflect.Descriptor instead.
 func (*ValidateResponse) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{11}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ValidateResponse) GetDiagnostics() []*Diagnostic {
@@ -908,7 +989,7 @@ type Diagnostic struct {
 
 func (x *Diagnostic) Reset() {
 	*x = Diagnostic{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[12]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -920,7 +1001,7 @@ func (x *Diagnostic) String() string {
 func (*Diagnostic) ProtoMessage() {}
 
 func (x *Diagnostic) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[12]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -933,7 +1014,7 @@ func (x *Diagnostic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diagnostic.ProtoReflect.Descriptor instead.
 func (*Diagnostic) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{12}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Diagnostic) GetWarning() bool {
@@ -978,7 +1059,7 @@ type PathStep struct {
 
 func (x *PathStep) Reset() {
 	*x = PathStep{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[13]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -990,7 +1071,7 @@ func (x *PathStep) String() string {
 func (*PathStep) ProtoMessage() {}
 
 func (x *PathStep) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[13]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1003,7 +1084,7 @@ func (x *PathStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PathStep.ProtoReflect.Descriptor instead.
 func (*PathStep) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{13}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *PathStep) GetStep() isPathStep_Step {
@@ -1075,7 +1156,7 @@ type RunRequest struct {
 
 func (x *RunRequest) Reset() {
 	*x = RunRequest{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[14]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1087,7 +1168,7 @@ func (x *RunRequest) String() string {
 func (*RunRequest) ProtoMessage() {}
 
 func (x *RunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[14]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1100,7 +1181,7 @@ func (x *RunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunRequest.ProtoReflect.Descriptor instead.
 func (*RunRequest) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{14}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RunRequest) GetMessage() isRunRequest_Message {
@@ -1156,13 +1237,14 @@ type Start struct {
 	Blocks        *Blocks                `protobuf:"bytes,8,opt,name=blocks,proto3" json:"blocks,omitempty"`                                    // sources only: absent from hosts that know no blocks
 	Host          *Capabilities          `protobuf:"bytes,9,opt,name=host,proto3" json:"host,omitempty"`                                        // what the host knows of what is optional: progress
 	Whole         bool                   `protobuf:"varint,10,opt,name=whole,proto3" json:"whole,omitempty"`                                    // the tasks are all rows of the input, in order
+	Training      *Training              `protobuf:"bytes,11,opt,name=training,proto3" json:"training,omitempty"`                               // of a finetune component only
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Start) Reset() {
 	*x = Start{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[15]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1174,7 +1256,7 @@ func (x *Start) String() string {
 func (*Start) ProtoMessage() {}
 
 func (x *Start) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[15]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1187,7 +1269,7 @@ func (x *Start) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Start.ProtoReflect.Descriptor instead.
 func (*Start) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{15}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Start) GetRole() string {
@@ -1260,6 +1342,85 @@ func (x *Start) GetWhole() bool {
 	return false
 }
 
+func (x *Start) GetTraining() *Training {
+	if x != nil {
+		return x.Training
+	}
+	return nil
+}
+
+// Training is what a finetune component has beside its one task, which names
+// the files.
+type Training struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	DataDir string                 `protobuf:"bytes,1,opt,name=data_dir,json=dataDir,proto3" json:"data_dir,omitempty"` // where the files lie
+	// id is equal for two trainings of the same files with the same settings, and
+	// so tells a run that goes on from a new one.
+	Id            string   `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	Model         string   `protobuf:"bytes,3,opt,name=model,proto3" json:"model,omitempty"` // by which the endpoint will know the result, if the recipe says it
+	Command       []string `protobuf:"bytes,4,rep,name=command,proto3" json:"command,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Training) Reset() {
+	*x = Training{}
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Training) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Training) ProtoMessage() {}
+
+func (x *Training) ProtoReflect() protoreflect.Message {
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Training.ProtoReflect.Descriptor instead.
+func (*Training) Descriptor() ([]byte, []int) {
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Training) GetDataDir() string {
+	if x != nil {
+		return x.DataDir
+	}
+	return ""
+}
+
+func (x *Training) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Training) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *Training) GetCommand() []string {
+	if x != nil {
+		return x.Command
+	}
+	return nil
+}
+
 // Blocks lets a source name the batches that it sends, and leave out those
 // that the host has from an earlier run. A plugin may do without.
 type Blocks struct {
@@ -1271,7 +1432,7 @@ type Blocks struct {
 
 func (x *Blocks) Reset() {
 	*x = Blocks{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[16]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1283,7 +1444,7 @@ func (x *Blocks) String() string {
 func (*Blocks) ProtoMessage() {}
 
 func (x *Blocks) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[16]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1296,7 +1457,7 @@ func (x *Blocks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Blocks.ProtoReflect.Descriptor instead.
 func (*Blocks) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{16}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Blocks) GetKnown() [][]byte {
@@ -1315,7 +1476,7 @@ type TaskBatch struct {
 
 func (x *TaskBatch) Reset() {
 	*x = TaskBatch{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[17]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1327,7 +1488,7 @@ func (x *TaskBatch) String() string {
 func (*TaskBatch) ProtoMessage() {}
 
 func (x *TaskBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[17]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1340,7 +1501,7 @@ func (x *TaskBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskBatch.ProtoReflect.Descriptor instead.
 func (*TaskBatch) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{17}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *TaskBatch) GetTasks() []*Task {
@@ -1364,7 +1525,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[18]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1376,7 +1537,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[18]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1389,7 +1550,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{18}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Task) GetSeq() uint64 {
@@ -1443,7 +1604,7 @@ type RunResponse struct {
 
 func (x *RunResponse) Reset() {
 	*x = RunResponse{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[19]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1455,7 +1616,7 @@ func (x *RunResponse) String() string {
 func (*RunResponse) ProtoMessage() {}
 
 func (x *RunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[19]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1468,7 +1629,7 @@ func (x *RunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunResponse.ProtoReflect.Descriptor instead.
 func (*RunResponse) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{19}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RunResponse) GetMessage() isRunResponse_Message {
@@ -1562,17 +1723,19 @@ func (*RunResponse_Progress) isRunResponse_Message() {}
 
 // Progress is what is shown while a run goes on. It is in no result and no key.
 type Progress struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Note          string                 `protobuf:"bytes,1,opt,name=note,proto3" json:"note,omitempty"` // a few words: "page 3", "reading the archive"
-	Done          uint64                 `protobuf:"varint,2,opt,name=done,proto3" json:"done,omitempty"`
-	Total         uint64                 `protobuf:"varint,3,opt,name=total,proto3" json:"total,omitempty"` // 0: not known
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Note  string                 `protobuf:"bytes,1,opt,name=note,proto3" json:"note,omitempty"` // a few words: "page 3", "reading the archive"
+	Done  uint64                 `protobuf:"varint,2,opt,name=done,proto3" json:"done,omitempty"`
+	Total uint64                 `protobuf:"varint,3,opt,name=total,proto3" json:"total,omitempty"` // 0: not known
+	// figures are numbers of the work, by name: loss, epoch.
+	Figures       map[string]float64 `protobuf:"bytes,4,rep,name=figures,proto3" json:"figures,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[20]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1584,7 +1747,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[20]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1597,7 +1760,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{20}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Progress) GetNote() string {
@@ -1621,6 +1784,13 @@ func (x *Progress) GetTotal() uint64 {
 	return 0
 }
 
+func (x *Progress) GetFigures() map[string]float64 {
+	if x != nil {
+		return x.Figures
+	}
+	return nil
+}
+
 type ResultBatch struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Results []*Result              `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
@@ -1636,7 +1806,7 @@ type ResultBatch struct {
 
 func (x *ResultBatch) Reset() {
 	*x = ResultBatch{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[21]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1648,7 +1818,7 @@ func (x *ResultBatch) String() string {
 func (*ResultBatch) ProtoMessage() {}
 
 func (x *ResultBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[21]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1661,7 +1831,7 @@ func (x *ResultBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResultBatch.ProtoReflect.Descriptor instead.
 func (*ResultBatch) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{21}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ResultBatch) GetResults() []*Result {
@@ -1699,7 +1869,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[22]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1711,7 +1881,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[22]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1724,7 +1894,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{22}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Result) GetSeq() uint64 {
@@ -1768,7 +1938,7 @@ type RowError struct {
 
 func (x *RowError) Reset() {
 	*x = RowError{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[23]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1780,7 +1950,7 @@ func (x *RowError) String() string {
 func (*RowError) ProtoMessage() {}
 
 func (x *RowError) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[23]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1793,7 +1963,7 @@ func (x *RowError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RowError.ProtoReflect.Descriptor instead.
 func (*RowError) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{23}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RowError) GetCode() string {
@@ -1836,7 +2006,7 @@ type Artifact struct {
 
 func (x *Artifact) Reset() {
 	*x = Artifact{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[24]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1848,7 +2018,7 @@ func (x *Artifact) String() string {
 func (*Artifact) ProtoMessage() {}
 
 func (x *Artifact) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[24]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1861,7 +2031,7 @@ func (x *Artifact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Artifact.ProtoReflect.Descriptor instead.
 func (*Artifact) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{24}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Artifact) GetPath() string {
@@ -1905,7 +2075,7 @@ type CompleteRequest struct {
 
 func (x *CompleteRequest) Reset() {
 	*x = CompleteRequest{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[25]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1917,7 +2087,7 @@ func (x *CompleteRequest) String() string {
 func (*CompleteRequest) ProtoMessage() {}
 
 func (x *CompleteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[25]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1930,7 +2100,7 @@ func (x *CompleteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompleteRequest.ProtoReflect.Descriptor instead.
 func (*CompleteRequest) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{25}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CompleteRequest) GetRun() string {
@@ -2030,7 +2200,7 @@ type Message struct {
 
 func (x *Message) Reset() {
 	*x = Message{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[26]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2042,7 +2212,7 @@ func (x *Message) String() string {
 func (*Message) ProtoMessage() {}
 
 func (x *Message) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[26]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2055,7 +2225,7 @@ func (x *Message) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Message.ProtoReflect.Descriptor instead.
 func (*Message) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{26}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Message) GetRole() string {
@@ -2104,7 +2274,7 @@ type ToolCall struct {
 
 func (x *ToolCall) Reset() {
 	*x = ToolCall{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[27]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2116,7 +2286,7 @@ func (x *ToolCall) String() string {
 func (*ToolCall) ProtoMessage() {}
 
 func (x *ToolCall) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[27]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2129,7 +2299,7 @@ func (x *ToolCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToolCall.ProtoReflect.Descriptor instead.
 func (*ToolCall) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{27}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ToolCall) GetId() string {
@@ -2164,7 +2334,7 @@ type Tool struct {
 
 func (x *Tool) Reset() {
 	*x = Tool{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[28]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2176,7 +2346,7 @@ func (x *Tool) String() string {
 func (*Tool) ProtoMessage() {}
 
 func (x *Tool) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[28]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2189,7 +2359,7 @@ func (x *Tool) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tool.ProtoReflect.Descriptor instead.
 func (*Tool) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{28}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Tool) GetName() string {
@@ -2231,7 +2401,7 @@ type CompleteResponse struct {
 
 func (x *CompleteResponse) Reset() {
 	*x = CompleteResponse{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[29]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2243,7 +2413,7 @@ func (x *CompleteResponse) String() string {
 func (*CompleteResponse) ProtoMessage() {}
 
 func (x *CompleteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[29]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2256,7 +2426,7 @@ func (x *CompleteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompleteResponse.ProtoReflect.Descriptor instead.
 func (*CompleteResponse) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{29}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CompleteResponse) GetCall() string {
@@ -2329,6 +2499,144 @@ func (x *CompleteResponse) GetError() *RowError {
 	return nil
 }
 
+type TuneRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Run   string                 `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`     // Start.address
+	Seq   uint64                 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`    // the task that the training is for: its files are uploaded
+	Model string                 `protobuf:"bytes,3,opt,name=model,proto3" json:"model,omitempty"` // to begin from
+	// method is the object of that name that the endpoint's API takes:
+	// {"type":"supervised","supervised":{"hyperparameters":{"n_epochs":3}}}.
+	MethodJson    []byte `protobuf:"bytes,4,opt,name=method_json,json=methodJson,proto3" json:"method_json,omitempty"`
+	Suffix        string `protobuf:"bytes,5,opt,name=suffix,proto3" json:"suffix,omitempty"` // of the new model's name
+	Seed          int64  `protobuf:"varint,6,opt,name=seed,proto3" json:"seed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TuneRequest) Reset() {
+	*x = TuneRequest{}
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TuneRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TuneRequest) ProtoMessage() {}
+
+func (x *TuneRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TuneRequest.ProtoReflect.Descriptor instead.
+func (*TuneRequest) Descriptor() ([]byte, []int) {
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *TuneRequest) GetRun() string {
+	if x != nil {
+		return x.Run
+	}
+	return ""
+}
+
+func (x *TuneRequest) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *TuneRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *TuneRequest) GetMethodJson() []byte {
+	if x != nil {
+		return x.MethodJson
+	}
+	return nil
+}
+
+func (x *TuneRequest) GetSuffix() string {
+	if x != nil {
+		return x.Suffix
+	}
+	return ""
+}
+
+func (x *TuneRequest) GetSeed() int64 {
+	if x != nil {
+		return x.Seed
+	}
+	return 0
+}
+
+type TuneResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TunedJson     []byte                 `protobuf:"bytes,1,opt,name=tuned_json,json=tunedJson,proto3" json:"tuned_json,omitempty"` // the columns of a finetune component's result
+	Error         *RowError              `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`                          // tuned_json is then empty
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TuneResponse) Reset() {
+	*x = TuneResponse{}
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TuneResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TuneResponse) ProtoMessage() {}
+
+func (x *TuneResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TuneResponse.ProtoReflect.Descriptor instead.
+func (*TuneResponse) Descriptor() ([]byte, []int) {
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *TuneResponse) GetTunedJson() []byte {
+	if x != nil {
+		return x.TunedJson
+	}
+	return nil
+}
+
+func (x *TuneResponse) GetError() *RowError {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
 var File_autosafe_plugin_v1_plugin_proto protoreflect.FileDescriptor
 
 const file_autosafe_plugin_v1_plugin_proto_rawDesc = "" +
@@ -2347,7 +2655,7 @@ const file_autosafe_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x06plugin\x18\x04 \x01(\v2 .autosafe.plugin.v1.CapabilitiesR\x06plugin\x12=\n" +
 	"\n" +
 	"components\x18\x05 \x03(\v2\x1d.autosafe.plugin.v1.ComponentR\n" +
-	"components\"\xb4\x03\n" +
+	"components\"\x84\x04\n" +
 	"\tComponent\x12\x12\n" +
 	"\x04role\x18\x01 \x01(\tR\x04role\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x10\n" +
@@ -2362,7 +2670,13 @@ const file_autosafe_plugin_v1_plugin_proto_rawDesc = "" +
 	"\rdeterministic\x18\n" +
 	" \x01(\bR\rdeterministic\x12/\n" +
 	"\x05calls\x18\v \x01(\v2\x19.autosafe.plugin.v1.CallsR\x05calls\x12\x14\n" +
-	"\x05grain\x18\f \x01(\tR\x05grain\"A\n" +
+	"\x05grain\x18\f \x01(\tR\x05grain\x124\n" +
+	"\aformats\x18\r \x03(\v2\x1a.autosafe.plugin.v1.FormatR\aformats\x12\x18\n" +
+	"\atrainer\x18\x0e \x01(\tR\atrainer\"R\n" +
+	"\x06Format\x12\x16\n" +
+	"\x06output\x18\x01 \x01(\tR\x06output\x12\x1a\n" +
+	"\bargument\x18\x02 \x01(\tR\bargument\x12\x14\n" +
+	"\x05value\x18\x03 \x01(\tR\x05value\"A\n" +
 	"\x05Calls\x12\x10\n" +
 	"\x03min\x18\x01 \x01(\rR\x03min\x12\x10\n" +
 	"\x03max\x18\x02 \x01(\rR\x03max\x12\x14\n" +
@@ -2426,7 +2740,7 @@ const file_autosafe_plugin_v1_plugin_proto_rawDesc = "" +
 	"RunRequest\x121\n" +
 	"\x05start\x18\x01 \x01(\v2\x19.autosafe.plugin.v1.StartH\x00R\x05start\x125\n" +
 	"\x05tasks\x18\x02 \x01(\v2\x1d.autosafe.plugin.v1.TaskBatchH\x00R\x05tasksB\t\n" +
-	"\amessage\"\xc9\x02\n" +
+	"\amessage\"\x83\x03\n" +
 	"\x05Start\x12\x12\n" +
 	"\x04role\x18\x01 \x01(\tR\x04role\x12\x1c\n" +
 	"\tcomponent\x18\x02 \x01(\tR\tcomponent\x12\x1f\n" +
@@ -2439,7 +2753,13 @@ const file_autosafe_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x06blocks\x18\b \x01(\v2\x1a.autosafe.plugin.v1.BlocksR\x06blocks\x124\n" +
 	"\x04host\x18\t \x01(\v2 .autosafe.plugin.v1.CapabilitiesR\x04host\x12\x14\n" +
 	"\x05whole\x18\n" +
-	" \x01(\bR\x05whole\"\x1e\n" +
+	" \x01(\bR\x05whole\x128\n" +
+	"\btraining\x18\v \x01(\v2\x1c.autosafe.plugin.v1.TrainingR\btraining\"e\n" +
+	"\bTraining\x12\x19\n" +
+	"\bdata_dir\x18\x01 \x01(\tR\adataDir\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x12\x14\n" +
+	"\x05model\x18\x03 \x01(\tR\x05model\x12\x18\n" +
+	"\acommand\x18\x04 \x03(\tR\acommand\"\x1e\n" +
 	"\x06Blocks\x12\x14\n" +
 	"\x05known\x18\x01 \x03(\fR\x05known\";\n" +
 	"\tTaskBatch\x12.\n" +
@@ -2458,11 +2778,15 @@ const file_autosafe_plugin_v1_plugin_proto_rawDesc = "" +
 	"diagnostic\x128\n" +
 	"\afailure\x18\x04 \x01(\v2\x1c.autosafe.plugin.v1.RowErrorH\x00R\afailure\x12:\n" +
 	"\bprogress\x18\x05 \x01(\v2\x1c.autosafe.plugin.v1.ProgressH\x00R\bprogressB\t\n" +
-	"\amessage\"H\n" +
+	"\amessage\"\xc9\x01\n" +
 	"\bProgress\x12\x12\n" +
 	"\x04note\x18\x01 \x01(\tR\x04note\x12\x12\n" +
 	"\x04done\x18\x02 \x01(\x04R\x04done\x12\x14\n" +
-	"\x05total\x18\x03 \x01(\x04R\x05total\"m\n" +
+	"\x05total\x18\x03 \x01(\x04R\x05total\x12C\n" +
+	"\afigures\x18\x04 \x03(\v2).autosafe.plugin.v1.Progress.FiguresEntryR\afigures\x1a:\n" +
+	"\fFiguresEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"m\n" +
 	"\vResultBatch\x124\n" +
 	"\aresults\x18\x01 \x03(\v2\x1a.autosafe.plugin.v1.ResultR\aresults\x12\x14\n" +
 	"\x05block\x18\x02 \x01(\fR\x05block\x12\x12\n" +
@@ -2527,13 +2851,26 @@ const file_autosafe_plugin_v1_plugin_proto_rawDesc = "" +
 	"\routput_tokens\x18\b \x01(\x04R\foutputTokens\x12\x16\n" +
 	"\x06cached\x18\t \x01(\bR\x06cached\x122\n" +
 	"\x05error\x18\n" +
-	" \x01(\v2\x1c.autosafe.plugin.v1.RowErrorR\x05error2\x82\x02\n" +
+	" \x01(\v2\x1c.autosafe.plugin.v1.RowErrorR\x05error\"\x94\x01\n" +
+	"\vTuneRequest\x12\x10\n" +
+	"\x03run\x18\x01 \x01(\tR\x03run\x12\x10\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x14\n" +
+	"\x05model\x18\x03 \x01(\tR\x05model\x12\x1f\n" +
+	"\vmethod_json\x18\x04 \x01(\fR\n" +
+	"methodJson\x12\x16\n" +
+	"\x06suffix\x18\x05 \x01(\tR\x06suffix\x12\x12\n" +
+	"\x04seed\x18\x06 \x01(\x03R\x04seed\"a\n" +
+	"\fTuneResponse\x12\x1d\n" +
+	"\n" +
+	"tuned_json\x18\x01 \x01(\fR\ttunedJson\x122\n" +
+	"\x05error\x18\x02 \x01(\v2\x1c.autosafe.plugin.v1.RowErrorR\x05error2\x82\x02\n" +
 	"\x06Plugin\x12U\n" +
 	"\bDescribe\x12#.autosafe.plugin.v1.DescribeRequest\x1a$.autosafe.plugin.v1.DescribeResponse\x12U\n" +
 	"\bValidate\x12#.autosafe.plugin.v1.ValidateRequest\x1a$.autosafe.plugin.v1.ValidateResponse\x12J\n" +
-	"\x03Run\x12\x1e.autosafe.plugin.v1.RunRequest\x1a\x1f.autosafe.plugin.v1.RunResponse(\x010\x012]\n" +
+	"\x03Run\x12\x1e.autosafe.plugin.v1.RunRequest\x1a\x1f.autosafe.plugin.v1.RunResponse(\x010\x012\xa8\x01\n" +
 	"\x04Host\x12U\n" +
-	"\bComplete\x12#.autosafe.plugin.v1.CompleteRequest\x1a$.autosafe.plugin.v1.CompleteResponseB3Z1github.com/autosafe/autosafe/plugins/sdk/pluginpbb\x06proto3"
+	"\bComplete\x12#.autosafe.plugin.v1.CompleteRequest\x1a$.autosafe.plugin.v1.CompleteResponse\x12I\n" +
+	"\x04Tune\x12\x1f.autosafe.plugin.v1.TuneRequest\x1a .autosafe.plugin.v1.TuneResponseB3Z1github.com/autosafe/autosafe/plugins/sdk/pluginpbb\x06proto3"
 
 var (
 	file_autosafe_plugin_v1_plugin_proto_rawDescOnce sync.Once
@@ -2547,83 +2884,94 @@ func file_autosafe_plugin_v1_plugin_proto_rawDescGZIP() []byte {
 	return file_autosafe_plugin_v1_plugin_proto_rawDescData
 }
 
-var file_autosafe_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_autosafe_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_autosafe_plugin_v1_plugin_proto_goTypes = []any{
 	(*Capabilities)(nil),     // 0: autosafe.plugin.v1.Capabilities
 	(*DescribeRequest)(nil),  // 1: autosafe.plugin.v1.DescribeRequest
 	(*DescribeResponse)(nil), // 2: autosafe.plugin.v1.DescribeResponse
 	(*Component)(nil),        // 3: autosafe.plugin.v1.Component
-	(*Calls)(nil),            // 4: autosafe.plugin.v1.Calls
-	(*Block)(nil),            // 5: autosafe.plugin.v1.Block
-	(*Attribute)(nil),        // 6: autosafe.plugin.v1.Attribute
-	(*NestedBlock)(nil),      // 7: autosafe.plugin.v1.NestedBlock
-	(*Column)(nil),           // 8: autosafe.plugin.v1.Column
-	(*Variable)(nil),         // 9: autosafe.plugin.v1.Variable
-	(*ValidateRequest)(nil),  // 10: autosafe.plugin.v1.ValidateRequest
-	(*ValidateResponse)(nil), // 11: autosafe.plugin.v1.ValidateResponse
-	(*Diagnostic)(nil),       // 12: autosafe.plugin.v1.Diagnostic
-	(*PathStep)(nil),         // 13: autosafe.plugin.v1.PathStep
-	(*RunRequest)(nil),       // 14: autosafe.plugin.v1.RunRequest
-	(*Start)(nil),            // 15: autosafe.plugin.v1.Start
-	(*Blocks)(nil),           // 16: autosafe.plugin.v1.Blocks
-	(*TaskBatch)(nil),        // 17: autosafe.plugin.v1.TaskBatch
-	(*Task)(nil),             // 18: autosafe.plugin.v1.Task
-	(*RunResponse)(nil),      // 19: autosafe.plugin.v1.RunResponse
-	(*Progress)(nil),         // 20: autosafe.plugin.v1.Progress
-	(*ResultBatch)(nil),      // 21: autosafe.plugin.v1.ResultBatch
-	(*Result)(nil),           // 22: autosafe.plugin.v1.Result
-	(*RowError)(nil),         // 23: autosafe.plugin.v1.RowError
-	(*Artifact)(nil),         // 24: autosafe.plugin.v1.Artifact
-	(*CompleteRequest)(nil),  // 25: autosafe.plugin.v1.CompleteRequest
-	(*Message)(nil),          // 26: autosafe.plugin.v1.Message
-	(*ToolCall)(nil),         // 27: autosafe.plugin.v1.ToolCall
-	(*Tool)(nil),             // 28: autosafe.plugin.v1.Tool
-	(*CompleteResponse)(nil), // 29: autosafe.plugin.v1.CompleteResponse
+	(*Format)(nil),           // 4: autosafe.plugin.v1.Format
+	(*Calls)(nil),            // 5: autosafe.plugin.v1.Calls
+	(*Block)(nil),            // 6: autosafe.plugin.v1.Block
+	(*Attribute)(nil),        // 7: autosafe.plugin.v1.Attribute
+	(*NestedBlock)(nil),      // 8: autosafe.plugin.v1.NestedBlock
+	(*Column)(nil),           // 9: autosafe.plugin.v1.Column
+	(*Variable)(nil),         // 10: autosafe.plugin.v1.Variable
+	(*ValidateRequest)(nil),  // 11: autosafe.plugin.v1.ValidateRequest
+	(*ValidateResponse)(nil), // 12: autosafe.plugin.v1.ValidateResponse
+	(*Diagnostic)(nil),       // 13: autosafe.plugin.v1.Diagnostic
+	(*PathStep)(nil),         // 14: autosafe.plugin.v1.PathStep
+	(*RunRequest)(nil),       // 15: autosafe.plugin.v1.RunRequest
+	(*Start)(nil),            // 16: autosafe.plugin.v1.Start
+	(*Training)(nil),         // 17: autosafe.plugin.v1.Training
+	(*Blocks)(nil),           // 18: autosafe.plugin.v1.Blocks
+	(*TaskBatch)(nil),        // 19: autosafe.plugin.v1.TaskBatch
+	(*Task)(nil),             // 20: autosafe.plugin.v1.Task
+	(*RunResponse)(nil),      // 21: autosafe.plugin.v1.RunResponse
+	(*Progress)(nil),         // 22: autosafe.plugin.v1.Progress
+	(*ResultBatch)(nil),      // 23: autosafe.plugin.v1.ResultBatch
+	(*Result)(nil),           // 24: autosafe.plugin.v1.Result
+	(*RowError)(nil),         // 25: autosafe.plugin.v1.RowError
+	(*Artifact)(nil),         // 26: autosafe.plugin.v1.Artifact
+	(*CompleteRequest)(nil),  // 27: autosafe.plugin.v1.CompleteRequest
+	(*Message)(nil),          // 28: autosafe.plugin.v1.Message
+	(*ToolCall)(nil),         // 29: autosafe.plugin.v1.ToolCall
+	(*Tool)(nil),             // 30: autosafe.plugin.v1.Tool
+	(*CompleteResponse)(nil), // 31: autosafe.plugin.v1.CompleteResponse
+	(*TuneRequest)(nil),      // 32: autosafe.plugin.v1.TuneRequest
+	(*TuneResponse)(nil),     // 33: autosafe.plugin.v1.TuneResponse
+	nil,                      // 34: autosafe.plugin.v1.Progress.FiguresEntry
 }
 var file_autosafe_plugin_v1_plugin_proto_depIdxs = []int32{
 	0,  // 0: autosafe.plugin.v1.DescribeRequest.host:type_name -> autosafe.plugin.v1.Capabilities
 	0,  // 1: autosafe.plugin.v1.DescribeResponse.plugin:type_name -> autosafe.plugin.v1.Capabilities
 	3,  // 2: autosafe.plugin.v1.DescribeResponse.components:type_name -> autosafe.plugin.v1.Component
-	5,  // 3: autosafe.plugin.v1.Component.config:type_name -> autosafe.plugin.v1.Block
-	8,  // 4: autosafe.plugin.v1.Component.reads:type_name -> autosafe.plugin.v1.Column
-	8,  // 5: autosafe.plugin.v1.Component.writes:type_name -> autosafe.plugin.v1.Column
-	4,  // 6: autosafe.plugin.v1.Component.calls:type_name -> autosafe.plugin.v1.Calls
-	6,  // 7: autosafe.plugin.v1.Block.attributes:type_name -> autosafe.plugin.v1.Attribute
-	7,  // 8: autosafe.plugin.v1.Block.blocks:type_name -> autosafe.plugin.v1.NestedBlock
-	9,  // 9: autosafe.plugin.v1.Attribute.variables:type_name -> autosafe.plugin.v1.Variable
-	5,  // 10: autosafe.plugin.v1.NestedBlock.block:type_name -> autosafe.plugin.v1.Block
-	12, // 11: autosafe.plugin.v1.ValidateResponse.diagnostics:type_name -> autosafe.plugin.v1.Diagnostic
-	13, // 12: autosafe.plugin.v1.Diagnostic.path:type_name -> autosafe.plugin.v1.PathStep
-	15, // 13: autosafe.plugin.v1.RunRequest.start:type_name -> autosafe.plugin.v1.Start
-	17, // 14: autosafe.plugin.v1.RunRequest.tasks:type_name -> autosafe.plugin.v1.TaskBatch
-	16, // 15: autosafe.plugin.v1.Start.blocks:type_name -> autosafe.plugin.v1.Blocks
-	0,  // 16: autosafe.plugin.v1.Start.host:type_name -> autosafe.plugin.v1.Capabilities
-	18, // 17: autosafe.plugin.v1.TaskBatch.tasks:type_name -> autosafe.plugin.v1.Task
-	21, // 18: autosafe.plugin.v1.RunResponse.results:type_name -> autosafe.plugin.v1.ResultBatch
-	24, // 19: autosafe.plugin.v1.RunResponse.artifact:type_name -> autosafe.plugin.v1.Artifact
-	12, // 20: autosafe.plugin.v1.RunResponse.diagnostic:type_name -> autosafe.plugin.v1.Diagnostic
-	23, // 21: autosafe.plugin.v1.RunResponse.failure:type_name -> autosafe.plugin.v1.RowError
-	20, // 22: autosafe.plugin.v1.RunResponse.progress:type_name -> autosafe.plugin.v1.Progress
-	22, // 23: autosafe.plugin.v1.ResultBatch.results:type_name -> autosafe.plugin.v1.Result
-	23, // 24: autosafe.plugin.v1.Result.error:type_name -> autosafe.plugin.v1.RowError
-	26, // 25: autosafe.plugin.v1.CompleteRequest.messages:type_name -> autosafe.plugin.v1.Message
-	28, // 26: autosafe.plugin.v1.CompleteRequest.tools:type_name -> autosafe.plugin.v1.Tool
-	27, // 27: autosafe.plugin.v1.Message.tool_calls:type_name -> autosafe.plugin.v1.ToolCall
-	27, // 28: autosafe.plugin.v1.CompleteResponse.tool_calls:type_name -> autosafe.plugin.v1.ToolCall
-	23, // 29: autosafe.plugin.v1.CompleteResponse.error:type_name -> autosafe.plugin.v1.RowError
-	1,  // 30: autosafe.plugin.v1.Plugin.Describe:input_type -> autosafe.plugin.v1.DescribeRequest
-	10, // 31: autosafe.plugin.v1.Plugin.Validate:input_type -> autosafe.plugin.v1.ValidateRequest
-	14, // 32: autosafe.plugin.v1.Plugin.Run:input_type -> autosafe.plugin.v1.RunRequest
-	25, // 33: autosafe.plugin.v1.Host.Complete:input_type -> autosafe.plugin.v1.CompleteRequest
-	2,  // 34: autosafe.plugin.v1.Plugin.Describe:output_type -> autosafe.plugin.v1.DescribeResponse
-	11, // 35: autosafe.plugin.v1.Plugin.Validate:output_type -> autosafe.plugin.v1.ValidateResponse
-	19, // 36: autosafe.plugin.v1.Plugin.Run:output_type -> autosafe.plugin.v1.RunResponse
-	29, // 37: autosafe.plugin.v1.Host.Complete:output_type -> autosafe.plugin.v1.CompleteResponse
-	34, // [34:38] is the sub-list for method output_type
-	30, // [30:34] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	6,  // 3: autosafe.plugin.v1.Component.config:type_name -> autosafe.plugin.v1.Block
+	9,  // 4: autosafe.plugin.v1.Component.reads:type_name -> autosafe.plugin.v1.Column
+	9,  // 5: autosafe.plugin.v1.Component.writes:type_name -> autosafe.plugin.v1.Column
+	5,  // 6: autosafe.plugin.v1.Component.calls:type_name -> autosafe.plugin.v1.Calls
+	4,  // 7: autosafe.plugin.v1.Component.formats:type_name -> autosafe.plugin.v1.Format
+	7,  // 8: autosafe.plugin.v1.Block.attributes:type_name -> autosafe.plugin.v1.Attribute
+	8,  // 9: autosafe.plugin.v1.Block.blocks:type_name -> autosafe.plugin.v1.NestedBlock
+	10, // 10: autosafe.plugin.v1.Attribute.variables:type_name -> autosafe.plugin.v1.Variable
+	6,  // 11: autosafe.plugin.v1.NestedBlock.block:type_name -> autosafe.plugin.v1.Block
+	13, // 12: autosafe.plugin.v1.ValidateResponse.diagnostics:type_name -> autosafe.plugin.v1.Diagnostic
+	14, // 13: autosafe.plugin.v1.Diagnostic.path:type_name -> autosafe.plugin.v1.PathStep
+	16, // 14: autosafe.plugin.v1.RunRequest.start:type_name -> autosafe.plugin.v1.Start
+	19, // 15: autosafe.plugin.v1.RunRequest.tasks:type_name -> autosafe.plugin.v1.TaskBatch
+	18, // 16: autosafe.plugin.v1.Start.blocks:type_name -> autosafe.plugin.v1.Blocks
+	0,  // 17: autosafe.plugin.v1.Start.host:type_name -> autosafe.plugin.v1.Capabilities
+	17, // 18: autosafe.plugin.v1.Start.training:type_name -> autosafe.plugin.v1.Training
+	20, // 19: autosafe.plugin.v1.TaskBatch.tasks:type_name -> autosafe.plugin.v1.Task
+	23, // 20: autosafe.plugin.v1.RunResponse.results:type_name -> autosafe.plugin.v1.ResultBatch
+	26, // 21: autosafe.plugin.v1.RunResponse.artifact:type_name -> autosafe.plugin.v1.Artifact
+	13, // 22: autosafe.plugin.v1.RunResponse.diagnostic:type_name -> autosafe.plugin.v1.Diagnostic
+	25, // 23: autosafe.plugin.v1.RunResponse.failure:type_name -> autosafe.plugin.v1.RowError
+	22, // 24: autosafe.plugin.v1.RunResponse.progress:type_name -> autosafe.plugin.v1.Progress
+	34, // 25: autosafe.plugin.v1.Progress.figures:type_name -> autosafe.plugin.v1.Progress.FiguresEntry
+	24, // 26: autosafe.plugin.v1.ResultBatch.results:type_name -> autosafe.plugin.v1.Result
+	25, // 27: autosafe.plugin.v1.Result.error:type_name -> autosafe.plugin.v1.RowError
+	28, // 28: autosafe.plugin.v1.CompleteRequest.messages:type_name -> autosafe.plugin.v1.Message
+	30, // 29: autosafe.plugin.v1.CompleteRequest.tools:type_name -> autosafe.plugin.v1.Tool
+	29, // 30: autosafe.plugin.v1.Message.tool_calls:type_name -> autosafe.plugin.v1.ToolCall
+	29, // 31: autosafe.plugin.v1.CompleteResponse.tool_calls:type_name -> autosafe.plugin.v1.ToolCall
+	25, // 32: autosafe.plugin.v1.CompleteResponse.error:type_name -> autosafe.plugin.v1.RowError
+	25, // 33: autosafe.plugin.v1.TuneResponse.error:type_name -> autosafe.plugin.v1.RowError
+	1,  // 34: autosafe.plugin.v1.Plugin.Describe:input_type -> autosafe.plugin.v1.DescribeRequest
+	11, // 35: autosafe.plugin.v1.Plugin.Validate:input_type -> autosafe.plugin.v1.ValidateRequest
+	15, // 36: autosafe.plugin.v1.Plugin.Run:input_type -> autosafe.plugin.v1.RunRequest
+	27, // 37: autosafe.plugin.v1.Host.Complete:input_type -> autosafe.plugin.v1.CompleteRequest
+	32, // 38: autosafe.plugin.v1.Host.Tune:input_type -> autosafe.plugin.v1.TuneRequest
+	2,  // 39: autosafe.plugin.v1.Plugin.Describe:output_type -> autosafe.plugin.v1.DescribeResponse
+	12, // 40: autosafe.plugin.v1.Plugin.Validate:output_type -> autosafe.plugin.v1.ValidateResponse
+	21, // 41: autosafe.plugin.v1.Plugin.Run:output_type -> autosafe.plugin.v1.RunResponse
+	31, // 42: autosafe.plugin.v1.Host.Complete:output_type -> autosafe.plugin.v1.CompleteResponse
+	33, // 43: autosafe.plugin.v1.Host.Tune:output_type -> autosafe.plugin.v1.TuneResponse
+	39, // [39:44] is the sub-list for method output_type
+	34, // [34:39] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_autosafe_plugin_v1_plugin_proto_init() }
@@ -2631,17 +2979,17 @@ func file_autosafe_plugin_v1_plugin_proto_init() {
 	if File_autosafe_plugin_v1_plugin_proto != nil {
 		return
 	}
-	file_autosafe_plugin_v1_plugin_proto_msgTypes[6].OneofWrappers = []any{}
-	file_autosafe_plugin_v1_plugin_proto_msgTypes[13].OneofWrappers = []any{
+	file_autosafe_plugin_v1_plugin_proto_msgTypes[7].OneofWrappers = []any{}
+	file_autosafe_plugin_v1_plugin_proto_msgTypes[14].OneofWrappers = []any{
 		(*PathStep_Attribute)(nil),
 		(*PathStep_Key)(nil),
 		(*PathStep_Index)(nil),
 	}
-	file_autosafe_plugin_v1_plugin_proto_msgTypes[14].OneofWrappers = []any{
+	file_autosafe_plugin_v1_plugin_proto_msgTypes[15].OneofWrappers = []any{
 		(*RunRequest_Start)(nil),
 		(*RunRequest_Tasks)(nil),
 	}
-	file_autosafe_plugin_v1_plugin_proto_msgTypes[19].OneofWrappers = []any{
+	file_autosafe_plugin_v1_plugin_proto_msgTypes[21].OneofWrappers = []any{
 		(*RunResponse_Results)(nil),
 		(*RunResponse_Artifact)(nil),
 		(*RunResponse_Diagnostic)(nil),
@@ -2654,7 +3002,7 @@ func file_autosafe_plugin_v1_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_autosafe_plugin_v1_plugin_proto_rawDesc), len(file_autosafe_plugin_v1_plugin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   30,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -215,6 +215,7 @@ var Plugin_ServiceDesc = grpc.ServiceDesc{
 
 const (
 	Host_Complete_FullMethodName = "/autosafe.plugin.v1.Host/Complete"
+	Host_Tune_FullMethodName     = "/autosafe.plugin.v1.Host/Tune"
 )
 
 // HostClient is the client API for Host service.
@@ -225,6 +226,10 @@ const (
 // the only way from a plugin to a model.
 type HostClient interface {
 	Complete(ctx context.Context, in *CompleteRequest, opts ...grpc.CallOption) (*CompleteResponse, error)
+	// Tune has the endpoint of a finetune block train a model. It may take hours
+	// or days, and returns when that has ended. A host that names "finetune" among
+	// its capabilities has it.
+	Tune(ctx context.Context, in *TuneRequest, opts ...grpc.CallOption) (*TuneResponse, error)
 }
 
 type hostClient struct {
@@ -245,6 +250,16 @@ func (c *hostClient) Complete(ctx context.Context, in *CompleteRequest, opts ...
 	return out, nil
 }
 
+func (c *hostClient) Tune(ctx context.Context, in *TuneRequest, opts ...grpc.CallOption) (*TuneResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TuneResponse)
+	err := c.cc.Invoke(ctx, Host_Tune_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // HostServer is the server API for Host service.
 // All implementations must embed UnimplementedHostServer
 // for forward compatibility.
@@ -253,6 +268,10 @@ func (c *hostClient) Complete(ctx context.Context, in *CompleteRequest, opts ...
 // the only way from a plugin to a model.
 type HostServer interface {
 	Complete(context.Context, *CompleteRequest) (*CompleteResponse, error)
+	// Tune has the endpoint of a finetune block train a model. It may take hours
+	// or days, and returns when that has ended. A host that names "finetune" among
+	// its capabilities has it.
+	Tune(context.Context, *TuneRequest) (*TuneResponse, error)
 	mustEmbedUnimplementedHostServer()
 }
 
@@ -265,6 +284,9 @@ type UnimplementedHostServer struct{}
 
 func (UnimplementedHostServer) Complete(context.Context, *CompleteRequest) (*CompleteResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Complete not implemented")
+}
+func (UnimplementedHostServer) Tune(context.Context, *TuneRequest) (*TuneResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Tune not implemented")
 }
 func (UnimplementedHostServer) mustEmbedUnimplementedHostServer() {}
 func (UnimplementedHostServer) testEmbeddedByValue()              {}
@@ -305,6 +327,24 @@ func _Host_Complete_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Host_Tune_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TuneRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HostServer).Tune(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Host_Tune_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HostServer).Tune(ctx, req.(*TuneRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Host_ServiceDesc is the grpc.ServiceDesc for Host service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -315,6 +355,10 @@ var Host_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Complete",
 			Handler:    _Host_Complete_Handler,
+		},
+		{
+			MethodName: "Tune",
+			Handler:    _Host_Tune_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

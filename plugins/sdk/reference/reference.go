@@ -54,6 +54,9 @@ func component(b *strings.Builder, c schema.Component) {
 	if c.Role == schema.Output {
 		b.WriteString("\nEvery output also takes `path` (string, required), the folder to write, relative to the recipe's.\n")
 	}
+	if c.Role == schema.Finetune {
+		training(b, c)
+	}
 	block(b, "Arguments", c.Config)
 	templates(b, c.Config)
 	columns(b, "Reads", c.Reads, c.ReadsAll, "The whole row.")
@@ -64,6 +67,28 @@ func component(b *strings.Builder, c schema.Component) {
 	if c.BehaviorVersion != "" {
 		fmt.Fprintf(b, "\nBehaviour version: %s.\n", c.BehaviorVersion)
 	}
+}
+
+// training says what every finetune block takes beside its component's arguments.
+func training(b *strings.Builder, c schema.Component) {
+	b.WriteString("\nEvery finetune block also takes `input` (a dataset, required), `output` (which of its outputs; by default the first that fits), `split` (`\"train\"`), `validation` (the split to measure on), `seed`, `generation`, `enabled`, `for_each`")
+	switch c.Trainer {
+	case schema.TrainerAPI:
+		b.WriteString(", `provider` (which trains, required) and a block `price` (`training`, `input` and `output`, in US dollars per million tokens).\n")
+	case schema.TrainerCommand:
+		b.WriteString(", `path` (the folder of its trainings, required), `command` (a list: the program that trains and its first arguments, required), `environment` (variables named like secrets that the command gets all the same), `provider` and `name` (who will serve the model, and under which name) and a block `price` (`input` and `output`).\n")
+	default:
+		b.WriteString(", `path` (the folder of its trainings), `provider` and `name` (who will serve the model, and under which name) and a block `price` (`input` and `output`).\n")
+	}
+	var fits []string
+	for _, f := range c.Formats {
+		text := "`" + f.Output + "`"
+		if f.Argument != "" {
+			text += fmt.Sprintf(" (with `%s = %q`)", f.Argument, f.Value)
+		}
+		fits = append(fits, text)
+	}
+	fmt.Fprintf(b, "\nIt trains on the output %s.\n", strings.Join(fits, ", or "))
 }
 
 func block(b *strings.Builder, title string, s schema.Block) {

@@ -5,6 +5,7 @@ package sdktest
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -68,6 +69,30 @@ func RunTasks(t testing.TB, p sdk.Plugin, role schema.Role, component, configJSO
 	return result
 }
 
+// Training is what a finetune component has, and who trains in place of an endpoint.
+type Training = conformance.Training
+
+// Train runs a finetune component on the files of a folder, which data names. The
+// training's own folder is work.
+func Train(t testing.TB, p sdk.Plugin, component, configJSON, work string, data sdk.TrainingData, training Training) Result {
+	t.Helper()
+	row, err := json.Marshal(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := &testLog{t: t}
+	defer log.end()
+	r := conformance.Run{
+		Role: schema.Finetune, Component: component, Config: configJSON, WorkDir: work,
+		Tasks: []Task{{Row: string(row), Seed: 1}}, Training: &training,
+	}
+	result, err := do(r, p, log)
+	if err != nil {
+		t.Fatalf("finetune %q: %v", component, err)
+	}
+	return result
+}
+
 // Print runs a component that needs no model and no folder, such as a source,
 // and writes its rows to w, a line each: for examples and a first look.
 func Print(w io.Writer, p sdk.Plugin, role schema.Role, component, configJSON string, rows ...string) error {
@@ -97,6 +122,10 @@ func Print(w io.Writer, p sdk.Plugin, role schema.Role, component, configJSON st
 const deadline = 2 * time.Minute
 
 func run(p sdk.Plugin, role schema.Role, component, config, workDir string, tasks []Task, models Models, log io.Writer) (Result, error) {
+	return do(conformance.Run{Role: role, Component: component, Config: config, WorkDir: workDir, Tasks: tasks, Models: models}, p, log)
+}
+
+func do(r conformance.Run, p sdk.Plugin, log io.Writer) (Result, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
 	h, err := newHarness(p, log)
@@ -104,7 +133,6 @@ func run(p sdk.Plugin, role schema.Role, component, config, workDir string, task
 		return Result{}, err
 	}
 	defer h.close()
-	r := conformance.Run{Role: role, Component: component, Config: config, WorkDir: workDir, Tasks: tasks, Models: models}
 	return r.Do(ctx, h)
 }
 

@@ -30,6 +30,10 @@ const (
 // Start.host.
 const CapabilityProgress = "progress"
 
+// CapabilityFinetune is what a host that serves finetune components names there,
+// too.
+const CapabilityFinetune = "finetune"
+
 // MaxRow is the most that one task or one result may weigh, in bytes; above
 // it the row fails with CodeRowTooLarge. A message holds one such row at most.
 const (

@@ -88,6 +88,9 @@ func find(recipe *spec.Recipe, address string) (*hcl.Range, *spec.RoleBody) {
 				return &out.Range, &out.Role
 			}
 		}
+		if card := s.Dataset.Card; card != nil && card.Output.Address == address {
+			return &card.Output.Range, nil
+		}
 	}
 	return nil, nil
 }

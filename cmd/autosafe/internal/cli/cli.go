@@ -74,8 +74,9 @@ type invocation struct {
 func commands() []command {
 	return []command{
 		initCommand(), validateCommand(), fmtCommand(), planCommand(), buildCommand(),
-		whyCommand(), showCommand(), diffCommand(), costCommand(), callsCommand(), buildsCommand(), graphCommand(), ctlCommand(),
-		batchesCommand(), pluginsCommand(), cacheCommand(), versionCommand(), serveCommand(),
+		whyCommand(), showCommand(), diffCommand(), costCommand(), callsCommand(), buildsCommand(), graphCommand(), datasetCommand(),
+		signCommand(), verifyCommand(), pushCommand(), ctlCommand(),
+		batchesCommand(), finetunesCommand(), pluginsCommand(), cacheCommand(), versionCommand(), serveCommand(),
 	}
 }
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -249,6 +250,33 @@ func TestInterruptOfABlockedBuild(t *testing.T) {
 	}
 	close(out.release)
 	interrupt.end()
+}
+
+// What an interrupt ended says so, whatever it was at.
+func TestInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	dir := t.TempDir()
+	data := filepath.Join(dir, "rows.jsonl")
+	if err := os.WriteFile(data, []byte(`{"messages":[]}`+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, run := range map[string]func(inv *invocation) int{
+		"verify": func(inv *invocation) int {
+			inv.args = []string{dir}
+			return inv.verifyFolder(ctx, nil, verifyFlags{})
+		},
+		"dataset check": func(inv *invocation) int {
+			inv.args = []string{data}
+			return inv.checkFiles(ctx, "openai_sft", 0)
+		},
+	} {
+		var out, errs bytes.Buffer
+		inv := &invocation{view: view.New(view.Options{Stdout: &out, Stderr: &errs})}
+		if code := run(inv); code != exitInterrupted || !strings.HasPrefix(errs.String(), "Interrupted: ") || out.Len() > 0 {
+			t.Errorf("%s: %d\n%s%s", name, code, out.String(), errs.String())
+		}
+	}
 }
 
 // A link to a file that others share is written through, not replaced.

@@ -111,6 +111,9 @@ type session struct {
 	models *hookedClient
 	stop   chan struct{} // closed when nothing new is to be begun, see halt
 
+	// version is what documents say of the version of autosafe; "": this one.
+	version string
+
 	halted     sync.Once
 	overBudget atomic.Bool
 }
@@ -125,6 +128,11 @@ type needs struct {
 	refresh bool        // some calls are made anew though the cache has them
 	budget  float64     // US dollars that calls may cost; 0 is any amount
 	replay  *llm.Replay // a log that calls are answered from; nil: none
+
+	// With scratch, the folder of a cache that is made for this alone, nothing
+	// is known but the answers of another one, which is not written to.
+	scratch string
+	answers *cache.Store
 }
 
 // open loads and checks a recipe. It reports every problem itself.
@@ -142,7 +150,12 @@ func (inv *invocation) open(dir string, needs needs) (*session, bool) {
 	var store *cache.Store
 	if needs.cache || len(source.RequiredPlugins) > 0 {
 		var err error
-		if store, err = inv.openCache(); err != nil {
+		if needs.scratch != "" {
+			store, err = cache.Open(needs.scratch, cache.Options{Damaged: inv.view.Damaged})
+		} else {
+			store, err = inv.openCache()
+		}
+		if err != nil {
 			inv.report(source, append(diags, cacheProblem(err)))
 			return nil, false
 		}
@@ -179,6 +192,9 @@ func (inv *invocation) open(dir string, needs needs) (*session, bool) {
 func (inv *invocation) newSession(source *spec.Source, store *cache.Store, needs needs, plugins pluginSetup) *session {
 	s := &session{source: source, store: store, stop: make(chan struct{})}
 	var calls llm.ReadyStore = callStore{store}
+	if needs.answers != nil {
+		calls = knownAnswers{callStore{needs.answers}, store}
+	}
 	if needs.replay != nil {
 		calls = needs.replay.Over(calls)
 	}
@@ -234,6 +250,12 @@ func (inv *invocation) report(source *spec.Source, diags hcl.Diagnostics) {
 func (inv *invocation) fail(summary string, err error) int {
 	inv.view.Diagnostics(nil, hcl.Diagnostics{problem(summary, err)})
 	return exitError
+}
+
+// interrupted says that an interrupt ended the command, and what that means.
+func (inv *invocation) interrupted(what string) int {
+	inv.view.Notify("Interrupted", what)
+	return exitInterrupted
 }
 
 func problem(summary string, err error) *hcl.Diagnostic {
@@ -313,6 +335,43 @@ func (c callStore) Get(key [32]byte) ([]byte, bool, error) {
 func (c callStore) Peek(key [32]byte) ([]byte, bool, error) {
 	return found(c.store.Peek(cache.Calls, key))
 }
+
+// knownAnswers are the calls of a cache that is not written to. Those that are
+// used go into another one, where what tells of them finds them.
+type knownAnswers struct {
+	callStore
+	used *cache.Store
+}
+
+// Get implements llm.Store.
+func (c knownAnswers) Get(key [32]byte) ([]byte, bool, error) {
+	return c.use(key, c.callStore.Get)
+}
+
+// Peek implements llm.PeekStore.
+func (c knownAnswers) Peek(key [32]byte) ([]byte, bool, error) {
+	return c.use(key, c.callStore.Peek)
+}
+
+func (c knownAnswers) use(key [32]byte, get func([32]byte) ([]byte, bool, error)) ([]byte, bool, error) {
+	value, ok, err := get(key)
+	if err != nil || !ok {
+		return nil, false, err
+	}
+	if _, err = c.used.Peek(cache.Calls, key); errors.Is(err, cache.ErrNotFound) {
+		err = c.used.Put(cache.Calls, key, value)
+	}
+	return value, err == nil, err
+}
+
+// Ready implements llm.ReadyStore.
+func (knownAnswers) Ready() error { return nil }
+
+// Claim implements llm.Store: nobody else is waited for.
+func (knownAnswers) Claim(context.Context, [32]byte) (func(), error) { return func() {}, nil }
+
+// Put implements llm.Store.
+func (knownAnswers) Put([32]byte, []byte, bool) error { return cache.ErrReadOnly }
 
 // found makes of what the cache says what the model client wants to know.
 func found(b []byte, err error) ([]byte, bool, error) {

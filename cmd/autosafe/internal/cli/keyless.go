@@ -9,6 +9,7 @@ import (
 	"github.com/autosafe/autosafe/internal/engine"
 	"github.com/autosafe/autosafe/internal/llm"
 	"github.com/autosafe/autosafe/spec"
+	"github.com/autosafe/autosafe/spec/schema"
 )
 
 // Looking at a recipe, and building what the cache has, takes no key of an
@@ -17,7 +18,7 @@ import (
 // keyless are problems with secrets that the environment lacks and that a
 // build would need, each at its place.
 func (inv *invocation) keyless(s *session, job buildJob) (hcl.Diagnostics, error) {
-	if len(missingSecrets(s.recipe.Models)) == 0 {
+	if len(missingSecrets(slices.Concat(s.recipe.Models, trainers(s.recipe, "")))) == 0 {
 		return nil, nil
 	}
 	plan, err := inv.makePlan(s, job)
@@ -28,6 +29,7 @@ func (inv *invocation) keyless(s *session, job buildJob) (hcl.Diagnostics, error
 	for _, p := range plan.Steps {
 		if p.Status != engine.StatusHit && (!p.Known || p.RowsMiss > 0) {
 			asked = append(asked, modelsOf(s.recipe, p.Address)...)
+			asked = append(asked, trainers(s.recipe, p.Address)...)
 		}
 	}
 	diags := missingSecrets(asked)
@@ -46,6 +48,17 @@ func modelsOf(recipe *spec.Recipe, address string) []*spec.Model {
 		}
 		for _, slot := range slices.Sorted(maps.Keys(s.Role.Models)) {
 			models = append(models, s.Role.Models[slot])
+		}
+	}
+	return models
+}
+
+// trainers stand for the endpoints that a step has train, or that any has where no
+// address is given.
+func trainers(recipe *spec.Recipe, address string) (models []*spec.Model) {
+	for _, s := range recipe.Steps {
+		if (address == "" || s.Address == address) && s.Finetune != nil && s.Role.Component.Trainer == schema.TrainerAPI {
+			models = append(models, &spec.Model{Provider: s.Finetune.Provider})
 		}
 	}
 	return models
@@ -76,5 +89,5 @@ func keylessError(recipe *spec.Recipe, e *engine.RunError) hcl.Diagnostics {
 	if e.Code != string(llm.CodeMissingKey) {
 		return nil
 	}
-	return missingSecrets(modelsOf(recipe, e.Address))
+	return missingSecrets(slices.Concat(modelsOf(recipe, e.Address), trainers(recipe, e.Address)))
 }

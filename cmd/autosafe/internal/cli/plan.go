@@ -5,12 +5,14 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/autosafe/autosafe/cmd/autosafe/internal/view"
 	"github.com/autosafe/autosafe/internal/engine"
 	"github.com/autosafe/autosafe/spec"
+	"github.com/autosafe/autosafe/spec/schema"
 )
 
 func planCommand() command {
@@ -140,6 +142,9 @@ func (inv *invocation) unpriced(s *session, job buildJob) (hcl.Diagnostics, erro
 	for _, m := range s.recipe.Models {
 		known = known && costKnown(m)
 	}
+	for _, step := range s.recipe.Steps {
+		known = known && trainingPriced(step)
+	}
 	if known {
 		return nil, nil
 	}
@@ -147,21 +152,37 @@ func (inv *invocation) unpriced(s *session, job buildJob) (hcl.Diagnostics, erro
 	if err != nil {
 		return nil, err
 	}
-	asked := map[string]bool{}
-	for _, step := range plan.Steps {
-		for _, name := range step.Work.Unpriced {
-			asked[name] = true
-		}
-	}
+	asked := slices.Concat(plan.Total.Unpriced, plan.Total.UnpricedTuned)
 	var diags hcl.Diagnostics
 	for _, m := range s.recipe.Models {
-		if asked[m.Name] && !costKnown(m) {
+		if slices.Contains(asked, m.Name) && !costKnown(m) {
 			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "No price", Subject: &m.Range, Detail: fmt.Sprintf(
-				"model.%s will be asked, and nothing says what it costs, so that -budget-usd cannot hold. "+
-					"Give it a price { input = …, output = … } in US dollars per million tokens; 0 if it is free.", m.Name)})
+				"%s will be asked, and nothing says what it costs, so that -budget-usd cannot hold. "+
+					"Give it a price { input = …, output = … } in US dollars per million tokens; 0 if it is free.", modelTitle(m))})
+		}
+	}
+	for _, step := range s.recipe.Steps {
+		if slices.Contains(plan.Total.UnpricedTrainings, step.Address) && !trainingPriced(step) {
+			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "No price", Subject: &step.Range, Detail: fmt.Sprintf(
+				"%s will train, and nothing says what that costs, so that -budget-usd cannot hold. "+
+					"Give it a price { training = … } in US dollars per million tokens; 0 if it is free.", step.Address)})
 		}
 	}
 	return diags, nil
+}
+
+// modelTitle is what a model's block is called.
+func modelTitle(m *spec.Model) string {
+	if m.Tuned != nil && m.Name == m.Tuned.Address {
+		return m.Name
+	}
+	return "model." + m.Name
+}
+
+// trainingPriced says whether a step trains nothing that somebody charges for, or
+// says what.
+func trainingPriced(s *spec.Step) bool {
+	return s.Finetune == nil || s.Role.Component.Trainer != schema.TrainerAPI || s.Finetune.TrainingPrice != nil || s.Finetune.Provider.Type == spec.ProviderOffline
 }
 
 // costKnown says whether a model has a price, or needs none.

@@ -95,6 +95,8 @@ func rolesOf(args []string) ([]schema.Role, error) {
 	for _, arg := range args {
 		role := schema.Role(arg)
 		switch {
+		case role == schema.Finetune:
+			return nil, fmt.Errorf("there is no skeleton of a finetune component; docs/finetuning.md says how one is written")
 		case !slices.Contains(schema.Roles(), role):
 			return nil, fmt.Errorf("%q is no role; there are threat_source, simulator, reflector, judge and output", arg)
 		case slices.Contains(roles, role):

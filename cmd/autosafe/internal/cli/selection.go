@@ -1,20 +1,27 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 
+	"github.com/autosafe/autosafe/cache"
 	"github.com/autosafe/autosafe/cmd/autosafe/internal/view"
 	"github.com/autosafe/autosafe/internal/engine"
 	"github.com/autosafe/autosafe/internal/llm"
 	"github.com/autosafe/autosafe/internal/provenance"
+	"github.com/autosafe/autosafe/internal/publish"
 	"github.com/autosafe/autosafe/spec"
+	"github.com/autosafe/autosafe/spec/lockfile"
 )
 
 // selection says how much of a recipe is planned or built, and what of it
@@ -61,7 +68,7 @@ func (s *selection) check(recipe *spec.Recipe) hcl.Diagnostics {
 		}
 	}
 	for _, address := range s.Refresh {
-		if steps := covered(recipe, address); len(steps) > 0 && steps[0].Kind != spec.RoleStep {
+		if steps := covered(recipe, address); len(steps) > 0 && steps[0].Role == nil {
 			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Nothing to refresh", Detail: fmt.Sprintf(
 				"-refresh: %s asks no model. Name the step whose answers are to be bought anew.", address), Subject: &steps[0].Range})
 		}
@@ -99,7 +106,22 @@ func (s *session) engine(sel selection, more engine.Options) *engine.Engine {
 	more.Recipe, more.Store, more.Runner = s.recipe, s.store, s.host
 	more.Limit, more.Targets, more.Refresh = sel.Limit, sel.Targets, sel.Refresh
 	more.DecodeCall = decodeCall
+	more.Documents = publish.New(s.published)
 	return engine.New(more)
+}
+
+// published is what the documents beside datasets are made of.
+func (s *session) published() (publish.Options, error) {
+	opts := publish.Options{Store: s.store, Version: cmp.Or(s.version, Version), Recipe: provenance.RecipeOf(s.source, s.recipe)}
+	if len(s.source.RequiredPlugins) == 0 {
+		return opts, nil
+	}
+	lock, err := os.ReadFile(filepath.Join(s.source.Dir, lockfile.Name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return opts, nil
+	}
+	opts.Lock = cache.Sum(lock)
+	return opts, err
 }
 
 // decodeCall reads what a stored model call took.

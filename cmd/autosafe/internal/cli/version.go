@@ -32,9 +32,12 @@ func serveCommand() command {
 	return command{
 		name: "plugin-serve", hidden: true,
 		long: "Serves the built-in components to a host. It is started by autosafe and is of no use by hand.",
-		setup: func(*flag.FlagSet) func(*invocation) int {
+		setup: func(flags *flag.FlagSet) func(*invocation) int {
+			commands := flags.Bool("commands", false, "leave the process what the commands of a recipe need")
 			return func(*invocation) int {
-				pluginhost.ShutIn()
+				if !*commands {
+					pluginhost.ShutIn()
+				}
 				sdk.Serve(builtin.Plugin())
 				return exitDone
 			}

@@ -29,6 +29,14 @@ func (c *hookedClient) Complete(ctx context.Context, req llm.Request, tally *llm
 	return c.Client.Complete(ctx, req, tally)
 }
 
+// Tune implements llm.Client.
+func (c *hookedClient) Tune(ctx context.Context, req llm.TuneRequest, tally *llm.Tally) (llm.TuneResult, error) {
+	if c.do != nil {
+		c.once.Do(c.do)
+	}
+	return c.Client.Tune(ctx, req, tally)
+}
+
 // watchers follow a build beside the view.
 type watchers struct {
 	inv     *invocation

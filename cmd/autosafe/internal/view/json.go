@@ -123,6 +123,11 @@ func eventLine(ev engine.Event) any {
 			Type string `json:"type"`
 			*engine.OutputSummary
 		}{"output", ev.Output}
+	case ev.Training != nil:
+		return struct {
+			Type string `json:"type"`
+			*engine.TrainingProgress
+		}{"training", ev.Training}
 	case ev.Notice != nil:
 		return notice{"notice", ev.Notice.Summary, ev.Notice.Detail}
 	}

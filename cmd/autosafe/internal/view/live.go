@@ -3,6 +3,7 @@ package view
 import (
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -226,7 +227,10 @@ func noteText(n *engine.Note) string {
 	if n.Total > 0 {
 		text = strings.TrimSpace(text + " " + count(n.Done) + "/" + count(n.Total))
 	}
-	return text
+	for _, name := range slices.Sorted(maps.Keys(n.Figures)) {
+		text += fmt.Sprintf(", %s %.4g", strings.ReplaceAll(Clean(name), "_", " "), n.Figures[name])
+	}
+	return strings.TrimPrefix(text, ", ")
 }
 
 func doneLine(s *liveStep, f figures) string {

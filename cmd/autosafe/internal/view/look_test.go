@@ -160,3 +160,11 @@ func someLineage() *provenance.LineageReport {
 		Row:      []byte(`{"id":"t8","risk":{"score":3,"reason":"It deletes what nobody can bring back, and nobody was asked before."},"text":"Delete all"}`),
 	}
 }
+
+// What has no price is named as what it is.
+func TestUnpriced(t *testing.T) {
+	got := unpriced(engine.Work{Unpriced: []string{"judge"}, UnpricedTuned: []string{"finetune.a"}, UnpricedTrainings: []string{"finetune.b"}})
+	if want := "model.judge, finetune.a and the training of finetune.b"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

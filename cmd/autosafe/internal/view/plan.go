@@ -187,8 +187,8 @@ func planTotals(b *strings.Builder, p *engine.Plan, width int) {
 			text = whole(w.Calls) + ", " + text
 		}
 		line("Model calls", text)
-		if len(w.Unpriced) > 0 {
-			line("Cost", "what "+modelNames(w.Unpriced)+" cost: no price is given")
+		if names := unpriced(w); names != "" {
+			line("Cost", "what "+names+" cost: no price is given")
 		}
 		return
 	}
@@ -197,11 +197,11 @@ func planTotals(b *strings.Builder, p *engine.Plan, width int) {
 		line("Tokens", tokens(w.InputTokens)+" in, "+tokens(w.OutputTokens)+" out")
 	}
 	cost := money(w.CostUSD)
-	if len(w.Unpriced) > 0 {
+	if names := unpriced(w); names != "" {
 		if cost != "" {
 			cost += ", and "
 		}
-		cost += "what " + modelNames(w.Unpriced) + " cost: no price is given"
+		cost += "what " + names + " cost: no price is given"
 	}
 	if cost != "" {
 		line("Cost", cost)
@@ -241,11 +241,17 @@ func planBasis(p *engine.Plan) string {
 	return ", as far as anything is known"
 }
 
-// modelNames lists models by name.
-func modelNames(names []string) string {
+// unpriced lists what is paid for and has no price.
+func unpriced(w engine.Work) string {
 	var list []string
-	for _, n := range names {
-		list = append(list, "model."+Clean(n))
+	for _, name := range w.Unpriced {
+		list = append(list, "model."+Clean(name))
+	}
+	for _, step := range w.UnpricedTuned {
+		list = append(list, Clean(step))
+	}
+	for _, step := range w.UnpricedTrainings {
+		list = append(list, "the training of "+Clean(step))
 	}
 	if len(list) > 1 {
 		return strings.Join(list[:len(list)-1], ", ") + " and " + list[len(list)-1]

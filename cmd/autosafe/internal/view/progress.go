@@ -22,15 +22,19 @@ func (silent) event(engine.Event)    {}
 func (s silent) message(text string) { io.WriteString(s.w, text) }
 func (silent) end()                  {}
 
-// plain writes a line when a step is finished.
+// plain writes a line when a step is finished, and when a training tells of its
+// loss.
 type plain struct{ w io.Writer }
 
 func (p plain) message(text string) { io.WriteString(p.w, text) }
 func (p plain) end()                {}
 
 func (p plain) event(ev engine.Event) {
-	if ev.Finished != nil {
+	switch {
+	case ev.Finished != nil:
 		p.message(finishedLine(ev.Finished) + "\n")
+	case ev.Training != nil:
+		p.message(Clean(ev.Training.Address) + ": " + noteText(&ev.Training.Note) + "\n")
 	}
 }
 

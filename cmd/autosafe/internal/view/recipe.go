@@ -23,6 +23,9 @@ func (v *View) Recipe(r *spec.Recipe) {
 		if inputs := inputNames(s); len(inputs) > 0 {
 			v.property(&b, "from", strings.Join(inputs, ", "))
 		}
+		if after := afterNames(s); len(after) > 0 {
+			v.property(&b, "after", strings.Join(after, ", "))
+		}
 		if s.Role != nil {
 			v.property(&b, "is", firstSentence(s.Role.Component.Doc))
 		}
@@ -32,6 +35,9 @@ func (v *View) Recipe(r *spec.Recipe) {
 		if s.Dataset != nil {
 			for _, out := range s.Dataset.Outputs {
 				v.property(&b, "output", out.Role.Component.Name+" to "+out.Path)
+			}
+			if s.Dataset.Card != nil {
+				v.property(&b, "card", "to "+s.Dataset.Card.Output.Path)
 			}
 		}
 		v.property(&b, "columns", columnNames(s))
@@ -72,6 +78,7 @@ type stepLine struct {
 	Address string   `json:"address"`
 	Kind    string   `json:"kind"`
 	Inputs  []string `json:"inputs"`
+	After   []string `json:"after,omitempty"` // steps that train its models
 	Columns []string `json:"columns"`
 	Open    bool     `json:"open"`
 }
@@ -79,7 +86,7 @@ type stepLine struct {
 // steps writes a JSON line for each step.
 func (v *View) steps(r *spec.Recipe) {
 	for _, s := range r.Steps {
-		out := stepLine{Type: "step", Address: s.Address, Kind: stepKind(s), Inputs: inputNames(s), Columns: []string{}, Open: s.Columns.Open}
+		out := stepLine{Type: "step", Address: s.Address, Kind: stepKind(s), Inputs: inputNames(s), After: afterNames(s), Columns: []string{}, Open: s.Columns.Open}
 		for _, c := range s.Columns.List {
 			out.Columns = append(out.Columns, c.Name)
 		}
@@ -97,6 +104,14 @@ func stepKind(s *spec.Step) string {
 func inputNames(s *spec.Step) []string {
 	names := []string{}
 	for _, in := range s.Inputs {
+		names = append(names, in.Address)
+	}
+	return names
+}
+
+// afterNames are the steps that train a step's models.
+func afterNames(s *spec.Step) (names []string) {
+	for _, in := range s.After {
 		names = append(names, in.Address)
 	}
 	return names
@@ -159,7 +174,13 @@ func dot(r *spec.Recipe) string {
 	for i, s := range r.Steps {
 		fmt.Fprintf(&b, "  n%d [label = %s];\n", i, strconv.Quote(Clean(s.Address)))
 	}
-	edges(r, func(from, to int) { fmt.Fprintf(&b, "  n%d -> n%d;\n", from, to) })
+	edges(r, func(from, to int, model bool) {
+		style := ""
+		if model {
+			style = " [style = dashed]"
+		}
+		fmt.Fprintf(&b, "  n%d -> n%d%s;\n", from, to, style)
+	})
 	b.WriteString("}\n")
 	return b.String()
 }
@@ -172,16 +193,26 @@ func mermaid(r *spec.Recipe) string {
 	for i, s := range r.Steps {
 		fmt.Fprintf(&b, "  n%d[\"%s\"]\n", i, escape.Replace(Clean(s.Address)))
 	}
-	edges(r, func(from, to int) { fmt.Fprintf(&b, "  n%d --> n%d\n", from, to) })
+	edges(r, func(from, to int, model bool) {
+		arrow := "-->"
+		if model {
+			arrow = "-.->"
+		}
+		fmt.Fprintf(&b, "  n%d %s n%d\n", from, arrow, to)
+	})
 	return b.String()
 }
 
-func edges(r *spec.Recipe, f func(from, to int)) {
+// edges are the ways of rows, and of models that steps train for others.
+func edges(r *spec.Recipe, f func(from, to int, model bool)) {
 	index := map[*spec.Step]int{}
 	for i, s := range r.Steps {
 		index[s] = i
 		for _, in := range s.Inputs {
-			f(index[in], i)
+			f(index[in], i, false)
+		}
+		for _, in := range s.After {
+			f(index[in], i, true)
 		}
 	}
 }

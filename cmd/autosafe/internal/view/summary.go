@@ -196,7 +196,11 @@ func outputs(b *strings.Builder, sum *engine.Summary, width int) {
 		if o.Status == engine.StatusHit {
 			about += "; unchanged"
 		}
-		t.add(Clean(nearPath(o.Path)), count(o.Rows), number(total(o.Skipped)), count(int64(o.Files)), about)
+		rows := count(o.Rows)
+		if o.Format == spec.CardFormat { // which tells of rows, and has none
+			rows = ""
+		}
+		t.add(Clean(nearPath(o.Path)), rows, number(total(o.Skipped)), count(int64(o.Files)), about)
 		for _, r := range ranked(o.Skipped) {
 			t.add("    "+r.name, "", count(r.n), "", "")
 		}

@@ -88,7 +88,7 @@ func everything(v *View, text string) {
 		v.Graph(recipe, format)
 	}
 	v.Plan(&engine.Plan{Steps: []engine.StepPlan{{Address: text, Reason: text}}, Outputs: []engine.OutputPlan{{Path: text, Reason: text}},
-		Total: engine.Work{Calls: engine.Range{High: 2}, Unpriced: []string{text}}}, PlanNotes{File: text, Limit: 1})
+		Total: engine.Work{Calls: engine.Range{High: 2}, Unpriced: []string{text}, UnpricedTuned: []string{text}, UnpricedTrainings: []string{text}}}, PlanNotes{File: text, Limit: 1})
 	reports(v, text)
 	v.Row(text, row.Row{}.WithString("id", text).WithString(strings.ToValidUTF8(text, "?"), strings.Repeat(text, 3)))
 	v.Formatted(text)

@@ -1,4 +1,4 @@
-finetune "x" {
+evaluation "x" {
   input = dataset.y
 }
 evaluation "a" "b" {}
