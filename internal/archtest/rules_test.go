@@ -10,31 +10,35 @@ const module = "github.com/autosafe/autosafe"
 
 // Modules by short names, for the table below.
 const (
-	cel        = "github.com/google/cel-go"
-	compress   = "github.com/klauspost/compress"
-	cty        = "github.com/zclconf/go-cty"
-	goPlugin   = "github.com/hashicorp/go-plugin"
-	goVersion  = "github.com/hashicorp/go-version"
-	grpc       = "google.golang.org/grpc"
-	hcl        = "github.com/hashicorp/hcl/v2"
-	hclog      = "github.com/hashicorp/go-hclog"
-	minisign   = "aead.dev/minisign"
-	ociSpec    = "github.com/opencontainers/image-spec"
-	oras       = "oras.land/oras-go/v2"
-	landlock   = "github.com/landlock-lsm/go-landlock"
-	jsonSchema = "github.com/santhosh-tekuri/jsonschema/v6"
-	tokenizer  = "github.com/tiktoken-go/tokenizer"
-	edits      = "github.com/agext/levenshtein"
-	openAI     = "github.com/sashabaranov/go-openai"
-	otel       = "go.opentelemetry.io/otel"
-	parquet    = "github.com/parquet-go/parquet-go"
-	promModel  = "github.com/prometheus/client_model"
-	promText   = "github.com/prometheus/common"
-	protobuf   = "google.golang.org/protobuf"
-	xNetBPF    = "golang.org/x/net/bpf"
-	xSys       = "golang.org/x/sys"
-	xTerm      = "golang.org/x/term"
-	xText      = "golang.org/x/text"
+	cel       = "github.com/google/cel-go"
+	compress  = "github.com/klauspost/compress"
+	cty       = "github.com/zclconf/go-cty"
+	goPlugin  = "github.com/hashicorp/go-plugin"
+	goVersion = "github.com/hashicorp/go-version"
+	grpc      = "google.golang.org/grpc"
+	hcl       = "github.com/hashicorp/hcl/v2"
+	hclog     = "github.com/hashicorp/go-hclog"
+	minisign  = "aead.dev/minisign"
+	aws       = "github.com/aws/aws-sdk-go-v2"
+	backoff   = "github.com/cenkalti/backoff/v5"
+	dsse      = "github.com/secure-systems-lab/go-securesystemslib"
+	smithy    = "github.com/aws/smithy-go"
+	xSync     = "golang.org/x/sync"
+	ociSpec   = "github.com/opencontainers/image-spec"
+	oras      = "oras.land/oras-go/v2"
+	landlock  = "github.com/landlock-lsm/go-landlock"
+	tokenizer = "github.com/tiktoken-go/tokenizer"
+	edits     = "github.com/agext/levenshtein"
+	openAI    = "github.com/sashabaranov/go-openai"
+	otel      = "go.opentelemetry.io/otel"
+	parquet   = "github.com/parquet-go/parquet-go"
+	promModel = "github.com/prometheus/client_model"
+	promText  = "github.com/prometheus/common"
+	protobuf  = "google.golang.org/protobuf"
+	xNetBPF   = "golang.org/x/net/bpf"
+	xSys      = "golang.org/x/sys"
+	xTerm     = "golang.org/x/term"
+	xText     = "golang.org/x/text"
 )
 
 // rule says what the packages at and below a folder may import beside the
@@ -51,7 +55,7 @@ func rules() []rule {
 	return []rule{
 		{"cmd/autosafe", []string{"cmd/autosafe/internal/cli"}, nil},
 		{"cmd/autosafe/internal/cli", []string{"cmd/autosafe/internal/view", "internal", "plugins/builtin", "plugins/sdk", "spec", "cache"}, []string{hcl}},
-		{"cmd/autosafe/internal/view", []string{"internal/control", "internal/engine", "internal/install", "internal/provenance", "internal/row", "spec"}, []string{hcl, edits, xTerm, xText}},
+		{"cmd/autosafe/internal/view", []string{"internal/control", "internal/engine", "internal/install", "internal/provenance", "internal/push", "internal/row", "internal/verify", "spec"}, []string{hcl, edits, xTerm, xText}},
 
 		{"internal/archtest", nil, nil},
 		{"internal/bench", []string{"plugins/sdk", "plugins/sdk/llmtest"}, nil},
@@ -61,24 +65,31 @@ func rules() []rule {
 		{"internal/e2e", nil, nil},
 		{"internal/install", []string{"spec"}, []string{goVersion, hcl, minisign, ociSpec, oras}},
 		{"internal/key", nil, nil},
+		{"internal/push", []string{"internal/engine", "internal/publish", "internal/signing", "internal/verify"}, []string{aws, smithy, backoff, xSync}},
+		{"internal/push/hubtest", nil, nil},
+		{"internal/signing", nil, []string{dsse, minisign}},
+		{"internal/verify", []string{"internal/engine", "internal/llm", "internal/publish", "internal/signing", "spec/lockfile", "cache"}, []string{xSync}},
 		{"internal/row", []string{"spec/jsontext"}, nil},
 		{"internal/engine", []string{"internal/key", "internal/row", "spec", "cache"}, nil},
-		{"internal/llm", []string{"internal/key", "internal/llm/offline", "spec"}, []string{openAI, jsonSchema, tokenizer}},
+		{"internal/llm", []string{"internal/key", "internal/llm/offline", "spec"}, []string{openAI, tokenizer}},
 		{"internal/llm/offline", nil, nil},
 		{"internal/skeleton", []string{"plugins/sdk/python", "spec/schema"}, nil},
 		{"plugins/sdk/llmtest", nil, nil},
-		{"internal/telemetry", []string{"internal/control", "internal/engine", "internal/llm", "spec"}, []string{otel, promText, promModel, protobuf}},
+		{"internal/telemetry", []string{"internal/control", "internal/engine", "internal/llm", "spec"}, []string{otel, promText, promModel}},
 		{"internal/provenance", []string{"internal/engine", "internal/key", "internal/llm", "internal/row", "spec", "cache"}, nil},
+		{"internal/publish", []string{"internal/engine", "internal/key", "internal/llm", "internal/provenance", "internal/row", "spec", "cache"}, []string{compress, cty}},
 		{"internal/pluginhost", []string{"internal/contain", "internal/engine", "internal/llm", "internal/row", "plugins/sdk", "spec", "cache"}, []string{goPlugin, hclog, grpc, protobuf, hcl, cty, goVersion}},
 
 		{"plugins/builtin", []string{"plugins/builtin", "plugins/sdk", "spec/jsontext", "spec/ots", "spec/schema"}, nil},
-		{"plugins/builtin/parquet", []string{"plugins/builtin", "plugins/sdk", "spec/ots", "spec/schema"}, []string{parquet}},
-		{"plugins/sdk", []string{"plugins/sdk", "spec/ots", "spec/schema"}, []string{goPlugin, hclog, grpc, protobuf, cty}},
+		{"plugins/builtin/datacheck", []string{"plugins/builtin/export"}, []string{compress}},
+		{"plugins/builtin/export/files", []string{"plugins/sdk", "spec/jsontext", "spec/ots", "spec/schema"}, []string{parquet, compress}},
+		{"plugins/sdk", []string{"plugins/sdk", "spec/schema"}, []string{goPlugin, hclog, grpc, protobuf, cty}},
 
-		{"spec", []string{"spec/schema", "spec/ots", "spec/jsontext"}, []string{hcl, cty, cel, edits, goVersion}},
+		{"spec", []string{"spec/schema", "spec/jsontext"}, []string{hcl, cty, cel, edits, goVersion}},
 		{"spec/lockfile", nil, nil},
 		{"spec/schema", nil, []string{cty}},
-		{"spec/ots", nil, []string{cty}},
+		{"spec/ots", []string{"spec/jsonschema"}, nil},
+		{"spec/jsonschema", []string{"spec/jsontext"}, nil},
 		{"spec/jsontext", nil, nil},
 		{"cache", nil, []string{compress}},
 	}
@@ -91,9 +102,12 @@ func soleUsers() map[string][]string {
 		openAI:   {"internal/llm"},
 		goPlugin: {"internal/pluginhost", "plugins/sdk"},
 		cel:      {"spec"},
-		parquet:  {"plugins/builtin", "internal/e2e"},
-		compress: {"cache"},
-		minisign: {"internal/install"},
+		parquet:  {"plugins/builtin/export/files", "plugins/builtin/parquet", "internal/e2e"},
+		compress: {"cache", "plugins/builtin/datacheck", "plugins/builtin/export/files", "internal/publish"},
+		minisign: {"internal/install", "internal/signing"},
+		dsse:     {"internal/signing"},
+		aws:      {"internal/push"},
+		backoff:  {"internal/push"},
 		oras:     {"internal/install"},
 		otel:     {"internal/telemetry"},
 		promText: {"internal/telemetry"},
