@@ -105,8 +105,11 @@ func Start(opts Options) *Server {
 	store := http.NewServeMux()
 	store.HandleFunc("PUT /objects/{oid}", s.putObject)
 	store.HandleFunc("PUT /parts/{oid}/{n}", s.putPart)
-	s.storage = httptest.NewServer(s.failing(signed(store))) // which the other one names
-	s.hub = httptest.NewServer(s.failing(s.known(mux)))
+	// Both are known before either serves: their answers name them.
+	s.storage = httptest.NewUnstartedServer(s.failing(signed(store)))
+	s.hub = httptest.NewUnstartedServer(s.failing(s.known(mux)))
+	s.storage.Start()
+	s.hub.Start()
 	return s
 }
 
