@@ -194,11 +194,17 @@ func TestPythonProtocol(t *testing.T) {
 	}
 	want := protodesc.ToFileDescriptorProto(pluginpb.File_autosafe_plugin_v1_plugin_proto)
 	got.Name = want.Name // it is made from another folder
-	for _, m := range append(got.GetMessageType(), want.GetMessageType()...) {
-		for _, f := range m.GetField() {
-			f.JsonName = nil // which one compiler fills in and the other leaves out
+	var withoutNames func(messages []*descriptorpb.DescriptorProto)
+	withoutNames = func(messages []*descriptorpb.DescriptorProto) {
+		for _, m := range messages {
+			for _, f := range m.GetField() {
+				f.JsonName = nil // which one compiler fills in and the other leaves out
+			}
+			withoutNames(m.GetNestedType())
 		}
 	}
+	withoutNames(got.GetMessageType())
+	withoutNames(want.GetMessageType())
 	if !proto.Equal(&got, want) {
 		t.Error("the module in Python speaks another protocol; go generate ./plugins/sdk makes it anew")
 	}
