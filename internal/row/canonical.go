@@ -159,7 +159,7 @@ type member struct {
 // name is a member's key, decoded.
 func (c *canonicaliser) name(m member) []byte {
 	if m.escaped {
-		return unquote(c.out[m.start:m.colon])
+		return jsontext.Unquote(c.out[m.start:m.colon])
 	}
 	return c.out[m.start+1 : m.colon-1]
 }

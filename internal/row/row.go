@@ -16,6 +16,8 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+
+	"github.com/autosafe/autosafe/spec/jsontext"
 )
 
 // Row is a canonical JSON object. The zero Row is the empty object. Rows are
@@ -85,7 +87,7 @@ func (p *Parser) Parse(b []byte) (Row, error) {
 		start := len(text)
 		text = append(text, c.out[m.start:m.end]...)
 		colon := start + m.colon - m.start
-		p.cols = append(p.cols, column{unquote(text[start:colon]), text[colon+1 : len(text) : len(text)]})
+		p.cols = append(p.cols, column{jsontext.Unquote(text[start:colon]), text[colon+1 : len(text) : len(text)]})
 	}
 	return Row{p.keep(), append(text, '}')}, nil
 }
@@ -102,7 +104,7 @@ func (p *Parser) FromCanonical(b []byte) (Row, error) {
 		if i < 0 || i >= len(b) || b[i] != ':' {
 			return Row{}, fmt.Errorf("malformed object at byte %d", start)
 		}
-		name := unquote(b[start:i])
+		name := jsontext.Unquote(b[start:i])
 		if name == nil {
 			return Row{}, errString
 		}
@@ -149,7 +151,7 @@ func (r Row) Column(name string) ([]byte, bool) {
 // String returns a column that is a JSON string, or "".
 func (r Row) String(name string) string {
 	if v, ok := r.Column(name); ok && len(v) > 0 && v[0] == '"' {
-		return string(unquote(v))
+		return string(jsontext.Unquote(v))
 	}
 	return ""
 }

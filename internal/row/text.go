@@ -109,34 +109,6 @@ func skipValue(b []byte, i int) int {
 
 var errString = errors.New("malformed string")
 
-// unquote decodes a canonical JSON string with its quotes. Without escapes it
-// is a part of b.
-func unquote(b []byte) []byte {
-	if len(b) < 2 {
-		return nil
-	}
-	b = b[1 : len(b)-1]
-	i := bytes.IndexByte(b, '\\')
-	if i < 0 {
-		return b
-	}
-	out := append(make([]byte, 0, len(b)), b[:i]...)
-	for i < len(b) {
-		if b[i] != '\\' {
-			out = append(out, b[i])
-			i++
-			continue
-		}
-		r, n := jsontext.Escape(b[i:])
-		if n == 0 {
-			return nil
-		}
-		out = utf8.AppendRune(out, r)
-		i += n
-	}
-	return out
-}
-
 // appendString writes s, which is valid UTF-8, as a canonical JSON string.
 func appendString[T ~string | ~[]byte](b []byte, s T) []byte {
 	b = append(b, '"')

@@ -5,6 +5,7 @@
 package jsontext
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"strconv"
@@ -72,6 +73,36 @@ func AppendChar(b []byte, ch byte) []byte {
 		return append(b, '\\', 'u', '0', '0', digits[ch>>4], digits[ch&15])
 	}
 	return append(b, ch)
+}
+
+// Unquote is what a valid JSON string, with its quotes, stands for: a part of b
+// where nothing is escaped.
+func Unquote(b []byte) []byte {
+	if len(b) < 2 {
+		return nil
+	}
+	b = b[1 : len(b)-1]
+	i := bytes.IndexByte(b, '\\')
+	if i < 0 {
+		return b
+	}
+	out := append(make([]byte, 0, len(b)), b[:i]...)
+	for i < len(b) {
+		if b[i] != '\\' {
+			n, _ := Plain(b[i:])
+			n = max(n, 1)
+			out = append(out, b[i:i+n]...)
+			i += n
+			continue
+		}
+		r, n := Escape(b[i:])
+		if n == 0 {
+			return nil
+		}
+		out = utf8.AppendRune(out, r)
+		i += n
+	}
+	return out
 }
 
 // Escape decodes one escape sequence and says how long it is; 0 if it is none.

@@ -53,6 +53,22 @@ func FuzzString(f *testing.F) {
 	})
 }
 
+// FuzzUnquote reads the strings that encoding/json reads, to the same text.
+func FuzzUnquote(f *testing.F) {
+	for _, s := range []string{`""`, `"a"`, `"a\n\"b\\"`, `"\u00e9é\ud83d\ude00"`, `"\ud83d"`, `"\/ \b"`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		var want string
+		if !strings.HasPrefix(s, `"`) || !strings.HasSuffix(s, `"`) || !utf8.ValidString(s) || json.Unmarshal([]byte(s), &want) != nil {
+			return
+		}
+		if got := string(Unquote([]byte(s))); got != want {
+			t.Errorf("%s: %q, want %q", s, got, want)
+		}
+	})
+}
+
 // FuzzNumber finds the numbers that encoding/json finds.
 func FuzzNumber(f *testing.F) {
 	for _, s := range []string{"0", "-0", "10", "-12.50", "1e9", "1E+2", "2e-07", "-0.0e0", "", "-", "01", "+1", ".5", "1.", "1.e3", "1e", "1e+", "-a", "1 "} {

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/parquet-go/parquet-go"
+
+	"github.com/autosafe/autosafe/spec/jsontext"
 )
 
 // table is the schema of a format's Parquet files. It is not changed once
@@ -140,7 +142,7 @@ func (f *filler) row(line []byte) error {
 	f.rest = f.rest[:0]
 	var err error
 	members(line, func(name, value []byte) {
-		key := string(unquote(name))
+		key := string(jsontext.Unquote(name))
 		i, ok := t.byName[key]
 		switch {
 		case ok && t.rest == nil, ok && t.roots[i] != t.rest && t.roots[i].takes(value):
@@ -262,7 +264,7 @@ func (f *filler) single(n *node, value []byte, repetition, definition int) error
 	defer f.shut(len(n.fields))
 	var err error
 	members(value, func(name, value []byte) {
-		i, ok := n.byName[string(unquote(name))]
+		i, ok := n.byName[string(jsontext.Unquote(name))]
 		if !ok {
 			err = fmt.Errorf("%s: there is no column for %s", n.Name, name)
 			return
@@ -314,7 +316,7 @@ func (n *node) scalar(value []byte) (parquet.Value, error) {
 	if value[0] != '"' {
 		return parquet.Value{}, n.unsuitable("a string")
 	}
-	return parquet.ByteArrayValue(unquote(value)), nil
+	return parquet.ByteArrayValue(jsontext.Unquote(value)), nil
 }
 
 func (n *node) unsuitable(want string) error {

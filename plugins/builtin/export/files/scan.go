@@ -187,30 +187,6 @@ func skipText(b []byte, i int) int {
 	return len(b)
 }
 
-// unquote is what a string of compact JSON stands for: a part of it where
-// nothing is escaped.
-func unquote(text []byte) []byte {
-	text = text[1 : len(text)-1]
-	i := bytes.IndexByte(text, '\\')
-	if i < 0 {
-		return text
-	}
-	out := append(make([]byte, 0, len(text)), text[:i]...)
-	for i < len(text) {
-		if text[i] != '\\' {
-			n, _ := jsontext.Plain(text[i:])
-			n = max(n, 1)
-			out = append(out, text[i:i+n]...)
-			i += n
-			continue
-		}
-		r, n := jsontext.Escape(text[i:])
-		out = utf8.AppendRune(out, r)
-		i += max(n, 1)
-	}
-	return out
-}
-
 // appendText appends a text, which is UTF-8, as a JSON string.
 func appendText(b, text []byte) []byte {
 	b = append(b, '"')

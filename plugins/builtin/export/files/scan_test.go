@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/autosafe/autosafe/spec/jsontext"
 )
 
 // seeds are objects and what is none, with space and without.
@@ -35,7 +37,7 @@ func checkCompact(t *testing.T, text []byte) {
 		t.Fatalf("%q became %q, want %q", text, got, b.Bytes())
 	}
 	found := map[string]string{}
-	members(got, func(name, value []byte) { found[string(unquote(name))] = string(value) })
+	members(got, func(name, value []byte) { found[string(jsontext.Unquote(name))] = string(value) })
 	if len(found) != len(object) {
 		t.Fatalf("%q has members %q", got, found)
 	}
@@ -55,7 +57,7 @@ func checkValue(t *testing.T, value []byte) {
 	switch value[0] {
 	case '"':
 		_ = json.Unmarshal(value, &text)
-		if got := string(unquote(value)); got != text {
+		if got := string(jsontext.Unquote(value)); got != text {
 			t.Fatalf("%q stands for %q, want %q", value, got, text)
 		}
 		var again string
