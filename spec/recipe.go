@@ -49,6 +49,8 @@ const (
 	// FinetuneStep is a role step whose input is the files of a dataset, and whose
 	// one row says what was trained.
 	FinetuneStep StepKind = "finetune"
+	// EvaluationStep makes figures of trials. Those are role steps of their own.
+	EvaluationStep StepKind = "evaluation"
 )
 
 // Step is one block that makes rows (or, for a dataset, files).
@@ -70,6 +72,8 @@ type Step struct {
 	Dataset *DatasetBody // DatasetStep
 
 	Finetune *FinetuneBody // FinetuneStep, which has a Role too
+
+	Evaluation *EvaluationBody // EvaluationStep
 	// After are the finetune steps whose models this one uses. They are trained
 	// before the step's keys are known.
 	After []*Step
@@ -308,6 +312,9 @@ const (
 	OpSample  OpKind = "sample"
 	OpLimit   OpKind = "limit"
 	OpMix     OpKind = "mix"
+	// OpScenarios begins an evaluation: it keeps a split, leaves out what is equal
+	// and gives each row its scenario column. No recipe writes it.
+	OpScenarios OpKind = "scenarios"
 )
 
 // Op is one operation of a distill block.
@@ -326,7 +333,11 @@ type Op struct {
 	Weights map[string]float64
 	// Seed picks which rows balance, sample, limit and mix keep; nil keeps the
 	// first in order (limit, balance) or uses the step's seed (sample, mix).
-	Seed  *int64
+	Seed *int64
+	// Split and Of say which rows scenarios keeps: those that fall to the split Of.
+	// nil keeps all.
+	Split *Split
+	Of    string
 	Range hcl.Range
 }
 

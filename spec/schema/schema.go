@@ -21,11 +21,12 @@ const (
 	Judge        Role = "judge"
 	Output       Role = "output" // a dataset's output block
 	Finetune     Role = "finetune"
+	Evaluation   Role = "evaluation" // tries an agent on a scenario
 )
 
 // Roles lists every role in pipeline order.
 func Roles() []Role {
-	return []Role{ThreatSource, Simulator, Reflector, Judge, Output, Finetune}
+	return []Role{ThreatSource, Simulator, Reflector, Judge, Output, Finetune, Evaluation}
 }
 
 // Component is one thing that a plugin can do.
