@@ -117,6 +117,9 @@ func Write(dir string, f *File) (changed bool, err error) {
 		return false, err
 	}
 	tmp, err := os.CreateTemp(dir, ".autosafe-lock-")
+	if errors.Is(err, fs.ErrPermission) {
+		return false, fmt.Errorf("%s must be written beside the recipe, and its folder cannot be written to: %w. Run autosafe init where it can, and keep the lock file with the recipe", Name, err)
+	}
 	if err != nil {
 		return false, err
 	}

@@ -124,6 +124,10 @@ func unquote(s string) (string, bool) {
 
 // Parse reads the text of a lock file. It must be just what Bytes writes.
 func Parse(src []byte) (*File, error) {
+	if bytes.Contains(src, []byte("\r\n")) {
+		return nil, fmt.Errorf("%s has the line ends of Windows, which autosafe does not write: version control put them there. "+
+			"Write the line \"%s text eol=lf\" in the recipe's .gitattributes, and check the file out again", Name, Name)
+	}
 	r := &reader{lines: strings.Split(string(src), "\n")}
 	f, err := r.file()
 	if err != nil {
