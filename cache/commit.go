@@ -45,8 +45,8 @@ func (l *log) durable() error {
 // company, the next waits a moment for more: that saves many a sync, and the
 // waking of those who wait for each. An answer of a model takes far longer.
 const (
-	company     = 4
-	commitDelay = 2 * time.Millisecond
+	company     = 2
+	commitDelay = 3 * time.Millisecond
 )
 
 // commitBatches commits until nobody waits.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -29,9 +30,11 @@ type log struct {
 	byID   map[uint64]*segment
 	moved  bool // a segment was found to be gone: the folder must be listed
 
-	refreshing sync.Mutex // guards the two times
+	refreshing sync.Mutex // guards the times and look
 	dirTime    time.Time  // mtime of dir when it was listed
 	listedAt   time.Time
+	looks      atomic.Int64 // refreshes that have begun
+	look       look         // what the last one found
 
 	committing sync.Mutex // held while writers are synced
 

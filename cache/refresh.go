@@ -8,12 +8,25 @@ import (
 	"time"
 )
 
+// look is what a refresh found.
+type look struct {
+	changed bool
+	err     error
+}
+
 // refresh takes in what other processes have added. It costs a stat of the
 // folder and of each segment that can still grow, and reports whether there
-// was anything.
+// was anything. Of many who ask at a time, one looks for all who came before
+// it began.
 func (l *log) refresh() (changed bool, err error) {
+	before := l.looks.Load()
 	l.refreshing.Lock()
 	defer l.refreshing.Unlock()
+	if l.looks.Load() > before {
+		return l.look.changed, l.look.err // one that began after this one came
+	}
+	l.looks.Add(1)
+	defer func() { l.look = look{changed, err} }()
 	for range maxRetries {
 		more, moved, err := l.refreshOnce()
 		changed = changed || more

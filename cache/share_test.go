@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"os"
+	"sync"
 	"testing"
 	"time"
 )
@@ -241,4 +242,29 @@ func TestTwins(t *testing.T) {
 		}
 		wantRows(t, open(t, dir, Options{}), "k", all, 20)
 	}
+}
+
+// Of many who refresh at a time, each then finds what was durable before it
+// asked, though most of them have not looked themselves.
+func TestRefreshTogether(t *testing.T) {
+	dir := t.TempDir()
+	a, b := open(t, dir, Options{}), open(t, dir, Options{})
+	const each = 50
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Go(func() {
+			for i := range each {
+				k := keyOf("k", g*each+i)
+				if err := errors.Join(a.PutDurable(Calls, k, []byte("v")), b.Refresh(Calls)); err != nil {
+					t.Error(err)
+					return
+				}
+				if v, err := b.Peek(Calls, k); err != nil || string(v) != "v" {
+					t.Errorf("writer %d, record %d: %q, %v", g, i, v, err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

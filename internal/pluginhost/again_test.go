@@ -126,6 +126,8 @@ type paidModels struct {
 
 	again chan struct{} // closed when a call comes a second time
 	first sync.Once
+	slow  chan struct{} // closed when a slow call is under way
+	begun sync.Once
 }
 
 func (m *paidModels) Complete(ctx context.Context, req llm.Request, tally *llm.Tally) (llm.Reply, error) {
@@ -150,9 +152,17 @@ func (m *paidModels) Complete(ctx context.Context, req llm.Request, tally *llm.T
 		}
 	}
 	defer close(done)
-	if strings.HasPrefix(text, "slow") { // until the row is sent again
+	var wait chan struct{}
+	switch {
+	case strings.HasPrefix(text, "slow"): // until the row is sent again
+		m.begun.Do(func() { close(m.slow) })
+		wait = m.again
+	case text == "die": // when there is one to be sent again
+		wait = m.slow
+	}
+	if wait != nil {
 		select {
-		case <-m.again:
+		case <-wait:
 		case <-ctx.Done():
 			return llm.Reply{}, ctx.Err()
 		}
@@ -163,7 +173,7 @@ func (m *paidModels) Complete(ctx context.Context, req llm.Request, tally *llm.T
 
 // No call is paid twice, and the calls of all processes are counted.
 func TestCrashPaysNothingTwice(t *testing.T) {
-	models := &paidModels{paid: map[string]int{}, done: map[string]chan struct{}{}, again: make(chan struct{})}
+	models := &paidModels{paid: map[string]int{}, done: map[string]chan struct{}{}, again: make(chan struct{}), slow: make(chan struct{})}
 	h := newHost(t, func(o *Options) { o.Models = models })
 	s := specOf(schema.Simulator, "askdie", `{"model":"model"}`)
 	s.Models = map[string]*spec.Model{"model": {}}
