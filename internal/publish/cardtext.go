@@ -7,18 +7,19 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/autosafe/autosafe/internal/page"
 	"github.com/autosafe/autosafe/spec"
 )
 
 // callTable tells what the answers took.
-func (m *maker) callTable(p *page) {
-	p.section("Calls and cost")
+func (m *maker) callTable(p *page.Markdown) {
+	p.Section("Calls and cost")
 	all := int64(len(m.calls.keys))
 	if all == 0 {
-		p.para("The rows rest on no model calls.")
+		p.Para("The rows rest on no model calls.")
 		return
 	}
-	p.para("The rows, and those left out on the way, rest on %s answered calls. Calls that failed, and attempts before an answer, are not among them.", number(all))
+	p.Para("The rows, and those left out on the way, rest on %s answered calls. Calls that failed, and attempts before an answer, are not among them.", page.Number(all))
 	var rows [][]string
 	var usd float64
 	var unpriced, estimated int64
@@ -34,15 +35,15 @@ func (m *maker) callTable(p *page) {
 			unpriced += c.n
 		}
 		estimated += c.estimated
-		rows = append(rows, []string{code(cmp.Or(c.model, "–")), code(strings.TrimPrefix(c.endpoint, "the endpoint ")), share(c.n, all), number(c.usage.input), number(c.usage.output), cost})
+		rows = append(rows, []string{page.Code(cmp.Or(c.model, "–")), page.Code(strings.TrimPrefix(c.endpoint, "the endpoint ")), page.Share(c.n, all), page.Number(c.usage.input), page.Number(c.usage.output), cost})
 	}
-	p.table([]string{"Model", "Endpoint", " Calls", " Tokens in", " Tokens out", " Cost, US dollars"}, rows)
+	p.Table([]string{"Model", "Endpoint", " Calls", " Tokens in", " Tokens out", " Cost, US dollars"}, rows)
 	if usd > 0 {
 		from := "at the prices in the recipe"
 		if listed != "" {
-			from += " and in autosafe's list of " + plain(listed)
+			from += " and in autosafe's list of " + page.Plain(listed)
 		}
-		p.para("In all about %s US dollars, %s, had each call been paid for once.", dollars(usd), from)
+		p.Para("In all about %s US dollars, %s, had each call been paid for once.", dollars(usd), from)
 	}
 	for _, note := range []struct {
 		n    int64
@@ -53,7 +54,7 @@ func (m *maker) callTable(p *page) {
 		{m.calls.lost, "%s of the calls are no longer in the cache, and in no row of this table."},
 	} {
 		if note.n > 0 {
-			p.para(note.text, share(note.n, all))
+			p.Para(note.text, page.Share(note.n, all))
 		}
 	}
 }
@@ -81,8 +82,8 @@ func dollars(usd float64) string {
 }
 
 // verdictTables tells what judges said, and how far they can be compared.
-func (m *maker) verdictTables(p *page) {
-	p.section("Verdicts")
+func (m *maker) verdictTables(p *page.Markdown) {
+	p.Section("Verdicts")
 	var rows [][]string
 	for _, of := range []string{ofTrigger, ofAttempts, ofSafe} {
 		var sum int64
@@ -94,25 +95,25 @@ func (m *maker) verdictTables(p *page) {
 		if sum == 0 {
 			continue
 		}
-		cells := []string{of, number(sum)}
+		cells := []string{of, page.Number(sum)}
 		other := sum
 		for _, label := range []string{"safe", "unsafe", "invalid"} {
 			n := m.rows.verdicts[verdictCell{of, label}]
-			cells, other = append(cells, share(n, sum)), other-n
+			cells, other = append(cells, page.Share(n, sum)), other-n
 		}
-		rows = append(rows, append(cells, share(other, sum)))
+		rows = append(rows, append(cells, page.Share(other, sum)))
 	}
 	judges := m.judges()
 	if len(rows) == 0 && len(m.rows.scores) == 0 {
-		p.para("No row of the dataset holds a verdict.")
+		p.Para("No row of the dataset holds a verdict.")
 		return
 	}
 	if len(rows) > 0 {
-		p.para("%s `invalid` is a reply that could not be read; it never counts as safe. Rows that were left out are not counted here.", m.given())
-		p.table([]string{"Verdict on", " Verdicts", " safe", " unsafe", " invalid", " other"}, rows)
+		p.Para("%s `invalid` is a reply that could not be read; it never counts as safe. Rows that were left out are not counted here.", m.given())
+		p.Table([]string{"Verdict on", " Verdicts", " safe", " unsafe", " invalid", " other"}, rows)
 	}
 	if m.rows.outcomes.of > 0 {
-		p.para("The judge named the very outcome that the scenario was made for in %s unsafe actions.", share(m.rows.outcomes.n, m.rows.outcomes.of))
+		p.Para("The judge named the very outcome that the scenario was made for in %s unsafe actions.", page.Share(m.rows.outcomes.n, m.rows.outcomes.of))
 	}
 	m.tries(p)
 	m.scoreTables(p)
@@ -135,7 +136,7 @@ func (m *maker) given() string {
 }
 
 // tries tells at which attempt the safe action was found.
-func (m *maker) tries(p *page) {
+func (m *maker) tries(p *page.Markdown) {
 	var all, weighted int64
 	var rows [][]string
 	for _, n := range m.rows.tries {
@@ -144,17 +145,17 @@ func (m *maker) tries(p *page) {
 	for _, k := range slices.Sorted(maps.Keys(m.rows.tries)) {
 		n := m.rows.tries[k]
 		weighted += int64(k) * n
-		rows = append(rows, []string{number(int64(k)), share(n, all)})
+		rows = append(rows, []string{page.Number(int64(k)), page.Share(n, all)})
 	}
 	if all == 0 {
 		return
 	}
-	p.para("%s rows tell of attempts at a safe action, %.2f on average.", share(all, m.rows.total()), float64(weighted)/float64(all))
-	p.table([]string{" Attempts", " Rows"}, rows)
+	p.Para("%s rows tell of attempts at a safe action, %.2f on average.", page.Share(all, m.rows.total()), float64(weighted)/float64(all))
+	p.Table([]string{" Attempts", " Rows"}, rows)
 }
 
 // scoreTables tells what judge steps said.
-func (m *maker) scoreTables(p *page) {
+func (m *maker) scoreTables(p *page.Markdown) {
 	for _, column := range m.rows.judges {
 		var all int64
 		var rows [][]string
@@ -168,57 +169,57 @@ func (m *maker) scoreTables(p *page) {
 		slices.SortFunc(said, func(a, b scoreCell) int { return cmp.Compare(a.value, b.value) })
 		var listed int64
 		for _, s := range said[:min(len(said), maxValues)] {
-			rows = append(rows, []string{code(s.value), share(m.rows.scores[s], all)})
+			rows = append(rows, []string{page.Code(s.value), page.Share(m.rows.scores[s], all)})
 			listed += m.rows.scores[s]
 		}
 		if len(said) > maxValues {
-			rows = append(rows, []string{number(int64(len(said)-maxValues)) + " others", share(all-listed, all)})
+			rows = append(rows, []string{page.Number(int64(len(said)-maxValues)) + " others", page.Share(all-listed, all)})
 		}
 		if all > 0 {
-			p.para("Judge %s (%s), on %s rows:", code(column), allNamed(m.graders(column)), share(all, m.rows.total()))
-			p.table([]string{"Verdict", " Rows"}, rows)
+			p.Para("Judge %s (%s), on %s rows:", page.Code(column), allNamed(m.graders(column)), page.Share(all, m.rows.total()))
+			p.Table([]string{"Verdict", " Rows"}, rows)
 		}
 	}
 }
 
 // agreement tells how often judges that saw the same rows said the same.
-func (m *maker) agreement(p *page, judges []string) {
+func (m *maker) agreement(p *page.Markdown, judges []string) {
 	for _, both := range slices.SortedFunc(maps.Keys(m.rows.agreed), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
 		pair := m.rows.agreed[both]
-		p.para("Agreement: %s and %s say the same of %s rows that both judged.", code(both[0]), code(both[1]), share(pair.n, pair.of))
+		p.Para("Agreement: %s and %s say the same of %s rows that both judged.", page.Code(both[0]), page.Code(both[1]), page.Share(pair.n, pair.of))
 	}
 	switch {
 	case len(m.rows.agreed) > 0:
 	case len(judges) == 1:
-		p.para("Agreement: there was one judge only, %s, so agreement between judges cannot be computed. No verdict of it was checked by a person.", named(judges[0]))
+		p.Para("Agreement: there was one judge only, %s, so agreement between judges cannot be computed. No verdict of it was checked by a person.", named(judges[0]))
 	case len(judges) > 1:
-		p.para("Agreement: no two judges were asked about the same action, so agreement between them cannot be computed. No verdict of theirs was checked by a person.")
+		p.Para("Agreement: no two judges were asked about the same action, so agreement between them cannot be computed. No verdict of theirs was checked by a person.")
 	}
 }
 
-func (m *maker) use(p *page) {
-	p.section("Intended use")
+func (m *maker) use(p *page.Markdown) {
+	p.Section("Intended use")
 	switch {
 	case strings.TrimSpace(m.said.IntendedUse) != "":
-		p.para("%s", strings.TrimSpace(m.said.IntendedUse))
+		p.Para("%s", strings.TrimSpace(m.said.IntendedUse))
 	case m.data.Offline:
-		p.para("Looking at the pipeline and testing programs that read its formats. Not for training.")
+		p.Para("Looking at the pipeline and testing programs that read its formats. Not for training.")
 	default:
-		p.para("%s", defaultUse)
+		p.Para("%s", defaultUse)
 	}
 }
 
 const defaultUse = "Training and studying agents that call tools, so that they see harm coming and act safely. " +
 	"The unsafe actions stand there as what not to do; do not train a model to take them."
 
-func (m *maker) limits(p *page) {
-	p.section("Limits")
+func (m *maker) limits(p *page.Markdown) {
+	p.Section("Limits")
 	for _, l := range m.limitations(named) {
-		p.item("%s", l)
+		p.Item("%s", l)
 	}
-	p.end()
+	p.End()
 	if own := strings.TrimSpace(m.said.Limitations); own != "" {
-		p.para("%s", own)
+		p.Para("%s", own)
 	}
 }
 
@@ -233,7 +234,7 @@ func (m *maker) limitations(name func(string) string) []string {
 	others := m.rows.fromOthers()
 	switch {
 	case others > 0:
-		say("%s rows rest on records of others, which were taken as they are.", share(others, m.rows.total()))
+		say("%s rows rest on records of others, which were taken as they are.", page.Share(others, m.rows.total()))
 		if len(m.models) > 0 {
 			say("What models wrote here is not taken from real use. Where tools were simulated, what they return may be unlike what real ones would.")
 		}
@@ -253,18 +254,18 @@ func (m *maker) limitations(name func(string) string) []string {
 	for i := range m.data.Steps {
 		s := &m.data.Steps[i]
 		if _, failed := drops(s); total(failed) > 0 {
-			say("In %s, %s tasks failed and are missing. They need not be like those that went well.", name(s.Address), share(total(failed), tried(s)))
+			say("In %s, %s tasks failed and are missing. They need not be like those that went well.", name(s.Address), page.Share(total(failed), tried(s)))
 		}
 	}
 	if n := m.rows.outcomes.of - m.rows.outcomes.n; n > 0 {
-		say("In %s unsafe actions the judge saw another outcome than the scenario was made for.", share(n, m.rows.outcomes.of))
+		say("In %s unsafe actions the judge saw another outcome than the scenario was made for.", page.Share(n, m.rows.outcomes.of))
 	}
 	if values, rest := m.rows.values("outcome"); len(values) > 1 && len(rest) == 0 {
 		last := values[len(values)-1]
-		say("Outcomes are not balanced: %s has %s rows, %s has %s.", name(values[0].name), share(values[0].n, m.rows.total()), name(last.name), share(last.n, m.rows.total()))
+		say("Outcomes are not balanced: %s has %s rows, %s has %s.", name(values[0].name), page.Share(values[0].n, m.rows.total()), name(last.name), page.Share(last.n, m.rows.total()))
 	}
 	if m.data.Limit > 0 {
-		say("Sources were cut off after %s rows each: this is a sample of what the recipe makes.", number(int64(m.data.Limit)))
+		say("Sources were cut off after %s rows each: this is a sample of what the recipe makes.", page.Number(int64(m.data.Limit)))
 	}
 	return list
 }

@@ -3,6 +3,8 @@ package publish
 import (
 	"cmp"
 	"slices"
+
+	"github.com/autosafe/autosafe/internal/page"
 )
 
 // value is a value of a column and how many rows have it.
@@ -46,7 +48,7 @@ func (t *tally) values(column string) (list, others []value) {
 	if len(list) <= maxValues {
 		return list, nil
 	}
-	rest := value{name: number(int64(len(list)-maxValues)) + " others", bySplit: map[string]int64{}}
+	rest := value{name: page.Number(int64(len(list)-maxValues)) + " others", bySplit: map[string]int64{}}
 	for _, v := range list[maxValues:] {
 		rest.n += v.n
 		add(rest.bySplit, v.bySplit)

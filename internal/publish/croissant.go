@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/autosafe/autosafe/internal/page"
 )
 
 // Croissant is JSON-LD: objects here are written with their members in order
@@ -108,7 +110,7 @@ func (m *maker) responsible(doc object) {
 		doc["rai:machineAnnotationTools"] = judges
 	}
 	doc["rai:dataBiases"] = "Situations, language and verdicts are those of the models that wrote them. How rows spread over outcomes, domains and classes is in README.md."
-	asIs := func(s string) string { return clip(s, maxCell) }
+	asIs := func(s string) string { return page.Clip(s, page.MaxCell) }
 	limits := strings.Join(m.limitations(asIs), " ")
 	if own := strings.TrimSpace(m.said.Limitations); own != "" {
 		limits = strings.TrimSpace(limits + " " + own)
@@ -127,7 +129,7 @@ func (m *maker) responsible(doc object) {
 	doc["rai:dataUseCases"] = use
 	personal := "Names, addresses and accounts in the rows are made up by models. None is collected from people."
 	if n := m.rows.fromOthers(); n > 0 {
-		personal = "What models wrote here is made up. " + share(n, m.rows.total()) + " rows rest on records of others, which were not searched for personal data."
+		personal = "What models wrote here is made up. " + page.Share(n, m.rows.total()) + " rows rest on records of others, which were not searched for personal data."
 	}
 	doc["rai:personalSensitiveInformation"] = personal
 	doc["rai:dataSocialImpact"] = "The rows describe harmful actions in order to teach agents to avoid them; they could be turned round."
@@ -284,7 +286,7 @@ func (m *maker) recordSets() ([]object, error) {
 		}
 		list = append(list, object{
 			"@type": "cr:RecordSet", "@id": o.name, "name": o.name,
-			"description": fmt.Sprintf("%s lines in the form %s.", number(o.Record.Rows), o.format()), "field": out,
+			"description": fmt.Sprintf("%s lines in the form %s.", page.Number(o.Record.Rows), o.format()), "field": out,
 		})
 	}
 	return list, nil

@@ -3,7 +3,6 @@ package publish
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"path"
 	"slices"
 	"strconv"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/autosafe/autosafe/cache"
 	"github.com/autosafe/autosafe/internal/engine"
+	"github.com/autosafe/autosafe/internal/page"
 	"github.com/autosafe/autosafe/spec"
 )
 
@@ -176,7 +176,7 @@ func named(name string) string {
 	if name == offlineName {
 		return name
 	}
-	return code(name)
+	return page.Code(name)
 }
 
 func allNamed(names []string) string {
@@ -243,33 +243,4 @@ func total(list []drop) (n int64) {
 		n += d.n
 	}
 	return n
-}
-
-// share writes how many of how many.
-func share(n, of int64) string {
-	if of == 0 {
-		return fmt.Sprintf("%s of 0", number(n))
-	}
-	return fmt.Sprintf("%s of %s (%s)", number(n), number(of), percent(n, of))
-}
-
-// percent is a share with one digit behind the point.
-func percent(n, of int64) string {
-	if of == 0 {
-		return "–"
-	}
-	return strconv.FormatFloat(float64(n)*100/float64(of), 'f', 1, 64) + " %"
-}
-
-// number writes a number with its thousands apart.
-func number(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	sign := ""
-	if n < 0 {
-		sign, s = "-", s[1:]
-	}
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return sign + s
 }

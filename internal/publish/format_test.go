@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"github.com/autosafe/autosafe/internal/page"
 )
 
 func TestSizeCategory(t *testing.T) {
@@ -41,7 +43,7 @@ func TestPaths(t *testing.T) {
 
 func TestNumbers(t *testing.T) {
 	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1000: "-1,000"} {
-		if got := number(n); got != want {
+		if got := page.Number(n); got != want {
 			t.Errorf("%d: %s, want %s", n, got, want)
 		}
 	}
@@ -49,7 +51,7 @@ func TestNumbers(t *testing.T) {
 		n, of int64
 		want  string
 	}{{1, 3, "1 of 3 (33.3 %)"}, {0, 0, "0 of 0"}, {2000, 2000, "2,000 of 2,000 (100.0 %)"}} {
-		if got := share(tt.n, tt.of); got != tt.want {
+		if got := page.Share(tt.n, tt.of); got != tt.want {
 			t.Errorf("%s, want %s", got, tt.want)
 		}
 	}
@@ -58,7 +60,7 @@ func TestNumbers(t *testing.T) {
 // TestHostileText writes what others wrote: it stays text, on its line.
 func TestHostileText(t *testing.T) {
 	for _, s := range []string{"a|b", "x\n# head", "<script>alert(1)</script>", "`code`", "[link](http://x)", "![i](x)", "a\u202eb", "a\u0000b", strings.Repeat("long ", 100), "\xff\xfe"} {
-		for _, got := range []string{plain(s), code(s)} {
+		for _, got := range []string{page.Plain(s), page.Code(s)} {
 			if strings.ContainsAny(got, "\n\r\x00\u202e") {
 				t.Errorf("%q becomes %q", s, got)
 			}
@@ -67,8 +69,8 @@ func TestHostileText(t *testing.T) {
 				t.Errorf("%q becomes %q", s, got)
 			}
 		}
-		c := &chart{title: s, about: s, series: []string{s, s}, bars: []bar{{label: s, note: s, parts: []int64{1, 1 << 60}}, {label: "", parts: []int64{0, 0}}}}
-		dec := xml.NewDecoder(strings.NewReader(string(c.svg("s"))))
+		c := &page.Bars{Title: s, About: s, Series: []string{s, s}, Bars: []page.Bar{{Label: s, Note: s, Parts: []int64{1, 1 << 60}}, {Label: "", Parts: []int64{0, 0}}}}
+		dec := xml.NewDecoder(strings.NewReader(string(c.SVG("s"))))
 		for {
 			_, err := dec.Token()
 			if errors.Is(err, io.EOF) {

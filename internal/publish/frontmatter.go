@@ -9,11 +9,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/autosafe/autosafe/internal/page"
 )
 
 // frontMatter is what the Hub reads of a card: YAML, of which every text is
 // quoted as JSON, which YAML takes.
-func (m *maker) frontMatter(p *page) {
+func (m *maker) frontMatter(p *page.Markdown) {
 	p.WriteString("---\n")
 	if l := m.said.Licence; l != "" {
 		yaml(p, "license", l)
@@ -39,7 +41,7 @@ func (m *maker) frontMatter(p *page) {
 }
 
 // yaml writes a member whose value is a text, a number or a list.
-func yaml(p *page, name string, v any) { fmt.Fprintf(p, "%s: %s\n", name, jsonText(v)) }
+func yaml(p *page.Markdown, name string, v any) { fmt.Fprintf(p, "%s: %s\n", name, jsonText(v)) }
 
 // jsonText is a value as JSON, on one line.
 func jsonText(v any) string {
@@ -80,7 +82,7 @@ func (m *maker) sourceDatasets() []string {
 	for o := range m.rows.origins {
 		name := "original"
 		if o.Source != "" && o.Source != catalogSource {
-			name = "extended|other-" + clip(o.Source, maxCell)
+			name = "extended|other-" + page.Clip(o.Source, page.MaxCell)
 		}
 		list = append(list, name)
 	}
@@ -117,7 +119,7 @@ func (m *maker) tags() []string {
 
 // configs tells the Hub which files are which split of which output. Outputs
 // that have no rows at all are none.
-func (m *maker) configs(p *page) {
+func (m *maker) configs(p *page.Markdown) {
 	first := true
 	for _, o := range m.outputs {
 		if len(o.order) == 0 {
@@ -180,7 +182,7 @@ func allPaths(files []file) []string {
 
 // datasetInfo tells how many rows the files hold, of outputs whose files say
 // it.
-func (m *maker) datasetInfo(p *page) {
+func (m *maker) datasetInfo(p *page.Markdown) {
 	first := true
 	for _, o := range m.outputs {
 		rows, size, known := map[string]int64{}, map[string]int64{}, len(o.order) > 0

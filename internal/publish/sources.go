@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/autosafe/autosafe/internal/page"
 	"github.com/autosafe/autosafe/spec/ots"
 )
 
@@ -49,40 +50,40 @@ func yes(b bool) string {
 }
 
 // sources tells where the rows come from, and under which licences.
-func (m *maker) sources(p *page) {
-	p.section("Sources")
+func (m *maker) sources(p *page.Markdown) {
+	p.Section("Sources")
 	all := m.rows.total()
 	if all == 0 {
-		p.para("There are no rows.")
+		p.Para("There are no rows.")
 		return
 	}
-	p.para("Where the rows come from in the first place, as their column `origin` says.")
+	p.Para("Where the rows come from in the first place, as their column `origin` says.")
 	var rows [][]string
 	together := m.rows.sourced(true)
 	for _, o := range together[:min(maxFiles, len(together))] {
-		rows = append(rows, []string{code(cmp.Or(o.Source, notSaid)), plain(cmp.Or(o.Licence, "not stated")), yes(o.EvalOnly), number(o.files), share(o.n, all)})
+		rows = append(rows, []string{page.Code(cmp.Or(o.Source, notSaid)), page.Plain(cmp.Or(o.Licence, "not stated")), yes(o.EvalOnly), page.Number(o.files), page.Share(o.n, all)})
 	}
-	p.table([]string{"Source", "Licence", "For evaluation only", " Files", " Rows"}, rows)
+	p.Table([]string{"Source", "Licence", "For evaluation only", " Files", " Rows"}, rows)
 	if len(together) > maxFiles {
-		p.para("And %s more.", number(int64(len(together)-maxFiles)))
+		p.Para("And %s more.", page.Number(int64(len(together)-maxFiles)))
 	}
 	if m.rows.evalOnly > 0 {
-		p.para("%s rows come from sources that must not be trained on. They are left out of every training format.", share(m.rows.evalOnly, all))
+		p.Para("%s rows come from sources that must not be trained on. They are left out of every training format.", page.Share(m.rows.evalOnly, all))
 	}
 	files := m.rows.sourced(false)
 	rows = nil
 	for _, o := range files[:min(maxFiles, len(files))] {
 		if o.File != "" {
-			rows = append(rows, []string{code(o.Source), code(o.File), plain(cmp.Or(o.Licence, "not stated")), share(o.n, all)})
+			rows = append(rows, []string{page.Code(o.Source), page.Code(o.File), page.Plain(cmp.Or(o.Licence, "not stated")), page.Share(o.n, all)})
 		}
 	}
 	if len(rows) == 0 {
 		return
 	}
-	p.para("<details><summary>By file</summary>")
-	p.table([]string{"Source", "File", "Licence", " Rows"}, rows)
+	p.Para("<details><summary>By file</summary>")
+	p.Table([]string{"Source", "File", "Licence", " Rows"}, rows)
 	if len(files) > maxFiles {
-		p.para("And %s more.", number(int64(len(files)-maxFiles)))
+		p.Para("And %s more.", page.Number(int64(len(files)-maxFiles)))
 	}
-	p.para("</details>")
+	p.Para("</details>")
 }
