@@ -78,7 +78,7 @@ func (all celEnvs) get(src exprSource) (*celEnv, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &celEnv{table: newTypeTable(base, src.Columns)}
+	e := &celEnv{table: newTypeTable(base, src.Columns, src.Var)}
 	if e.env, err = newCELEnv(e.table, src.Var); err != nil {
 		return nil, err
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common"
 	"github.com/google/cel-go/common/ast"
-	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/interpreter"
 	"github.com/hashicorp/hcl/v2"
 )
@@ -302,12 +301,27 @@ func (r *exprReport) unknownField(field string, e *cel.Error) {
 
 // missing says that an object has no such field or the row no such column.
 func (r *exprReport) missing(o *objectType, field string) (summary, detail string) {
+	if r.src.Var == metricsVariable {
+		return missingFigure(o, field)
+	}
 	if !o.row {
 		return summaryUnknownField, fmt.Sprintf("There is no field %q here.%s%s",
 			field, suggest(field, o.names), listNames(" The fields are", o.names))
 	}
 	return summaryUnknownColumn, fmt.Sprintf("The rows that come in have no column %q.%s%s",
 		field, suggest(field, o.names), listNames(" The columns are", o.names))
+}
+
+// missingFigure says that an evaluation has no such agent, metric or figure.
+func missingFigure(o *objectType, field string) (summary, detail string) {
+	thing := "figure"
+	switch {
+	case o.row:
+		thing = "agent"
+	case slices.ContainsFunc(o.names, func(name string) bool { return o.fields[name].typ.kind == objectValue }):
+		thing = "metric"
+	}
+	return "Unknown " + thing, fmt.Sprintf("There is no %s %q.%s%s", thing, field, suggest(field, o.names), listNames(fmt.Sprintf(" The %ss are", thing), o.names))
 }
 
 func listNames(lead string, names []string) string {
@@ -326,13 +340,17 @@ func (r *exprReport) undeclared(name string, e *cel.Error) {
 		r.addAt(summaryInvalid, fmt.Sprintf("There is no function %q.%s", name, suggest(name, r.functions())), e)
 		return
 	}
+	noun, names := "column", "The row's columns are"
+	if r.src.Var == metricsVariable {
+		noun, names = "agent", "The agents are"
+	}
 	if _, ok := r.table.row.fields[name]; ok {
-		r.addAt(summaryInvalid, fmt.Sprintf("There is no variable %q; the column is %s.%s.", name, r.src.Var, name), e)
+		r.addAt(summaryInvalid, fmt.Sprintf("There is no variable %q; the %s is %s.%s.", name, noun, r.src.Var, name), e)
 		return
 	}
 	hint := fmt.Sprintf(" Did you mean %q?", r.src.Var)
 	if at, ok := r.offset(e.Location); !ok || !strings.HasPrefix(r.src.Text[at:], name+".") {
-		hint = fmt.Sprintf(" The row's columns are %s.NAME; text goes in single quotes: '%s'.", r.src.Var, short(name))
+		hint = fmt.Sprintf(" %s %s.NAME; text goes in single quotes: '%s'.", names, r.src.Var, short(name))
 	}
 	r.addAt(summaryInvalid, fmt.Sprintf("There is no variable %q.%s", name, hint), e)
 }
@@ -409,23 +427,6 @@ func sentence(s string) string {
 	return s
 }
 
-// result checks the type that the whole expression yields.
-func (r *exprReport) result(checked *cel.Ast) {
-	t := checked.OutputType()
-	name := plainTypes(cel.FormatCELType(t))
-	switch kind := t.Kind(); {
-	case kind == types.DynKind || kind == types.AnyKind:
-	case kind == types.TypeKind || kind == types.OpaqueKind:
-		r.add(summaryWrongType, fmt.Sprintf("The expression yields %s, which a row cannot hold.", withArticle(name)), 0, len(r.src.Text))
-	case r.src.Want == wantBool && kind != types.BoolKind:
-		r.add(summaryWrongType, fmt.Sprintf("The expression must yield true or false, but it yields %s. "+
-			"Compare it with something, as in %s.outcome == 'data_loss'.", withArticle(name), r.src.Var), 0, len(r.src.Text))
-	case r.src.Want == wantString && (kind == types.StructKind || kind == types.MapKind || kind == types.NullTypeKind):
-		r.add(summaryWrongType, fmt.Sprintf("The expression must yield a string, but it yields %s. "+
-			"Name one of its fields.", withArticle(name)), 0, len(r.src.Text))
-	}
-}
-
 // indexes checks row["name"], of which the checker knows only that it is a
 // string.
 func (r *exprReport) indexes(checked *ast.AST) {
@@ -445,19 +446,21 @@ func (r *exprReport) indexes(checked *ast.AST) {
 }
 
 // evalCause puts an error of the CEL runtime in a few plain words.
-func evalCause(err error) string {
+func evalCause(err error) error {
 	text := err.Error()
 	switch {
+	case errors.Is(err, errNoValue):
+		return errNoValue
 	case errors.Is(err, interpreter.InterruptError{}), strings.Contains(text, "operation interrupted"):
-		return fmt.Sprintf("stopped, for it took longer than %v for one row", evalTimeout)
+		return slowError(fmt.Sprintf("stopped, for it took longer than %v for one row", evalTimeout))
 	case strings.Contains(text, "actual cost limit exceeded"):
-		return "stopped, for it does too much work for one row"
+		return slowError("stopped, for it does too much work for one row")
 	case strings.HasPrefix(text, "no such overload"):
-		return "the operator or function does not apply to what the row holds there"
+		return errors.New("the operator or function does not apply to what the row holds there")
 	case strings.HasPrefix(text, "no such key"):
-		return short(text) + "; test for it with has() first"
+		return errors.New(short(text) + "; test for it with has() first")
 	case strings.HasPrefix(text, "internal error"):
-		return "the CEL runtime gave up on it"
+		return errors.New("the CEL runtime gave up on it")
 	}
-	return short(text)
+	return errors.New(short(text))
 }

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"maps"
+	"slices"
 
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/operators"
@@ -14,6 +15,7 @@ import (
 // A nil need is the whole value.
 type need struct {
 	whole  bool
+	asked  bool             // has() tests whether it is there
 	fields map[string]*need // of an object, if it is one
 	elem   *need            // of each element, if it is a list
 }
@@ -51,6 +53,17 @@ func (n *need) ofList() *need {
 		return nil
 	}
 	return n.elem
+}
+
+// paths visits the innermost parts of what is at a path, in order.
+func (n *need) paths(at string, visit func(path string, n *need)) {
+	fields := n.ofObject()
+	if len(fields) == 0 {
+		visit(at, n)
+	}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		fields[name].paths(at+"."+name, visit)
+	}
 }
 
 // needsOf says what an expression reads of each column of variable.
@@ -114,7 +127,8 @@ func (u *needs) use(e ast.Expr) {
 	case ast.SelectKind:
 		s := e.AsSelect()
 		if n := u.part(s.Operand()); n != nil { // has()
-			n.field(s.FieldName()).whole = true
+			field := n.field(s.FieldName())
+			field.whole, field.asked = true, true
 			return
 		}
 		u.use(s.Operand())

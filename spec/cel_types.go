@@ -14,6 +14,7 @@ import (
 // decoded JSON value of it is read.
 type valueType struct {
 	kind   valueKind
+	strict bool        // numberValue: absent, it has no value, not 0
 	elem   *valueType  // listValue, mapValue
 	object *objectType // objectValue
 	cel    *types.Type
@@ -55,6 +56,7 @@ type typeTable struct {
 	objects []*objectType
 	shapes  []cty.Type // of objects, by index
 	any     *valueType
+	strict  bool // numbers that are absent have no value
 	// misses are the fields that the checker looked up in vain, in order: its
 	// own errors do not say in which type.
 	misses  []missedField
@@ -70,8 +72,8 @@ type missedField struct {
 // expression outside a string, so no expression can name or build one.
 const objectMark = "object#"
 
-func newTypeTable(base types.Provider, cols Columns) *typeTable {
-	t := &typeTable{Provider: base, any: &valueType{cel: types.DynType}}
+func newTypeTable(base types.Provider, cols Columns, variable string) *typeTable {
+	t := &typeTable{Provider: base, any: &valueType{cel: types.DynType}, strict: variable == metricsVariable}
 	t.row = &objectType{
 		name:   objectMark + "row",
 		fields: make(map[string]*objectField, len(cols.List)),
@@ -115,7 +117,7 @@ func (t *typeTable) valueType(ty cty.Type) *valueType {
 	case ty == cty.Number:
 		// One JSON number may be an integer and the next not, which only a
 		// dynamic type allows.
-		return &valueType{kind: numberValue, cel: types.DynType}
+		return &valueType{kind: numberValue, strict: t.strict, cel: types.DynType}
 	case ty == cty.Bool:
 		return &valueType{kind: boolValue, cel: types.BoolType}
 	case ty.IsListType() || ty.IsSetType():

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -11,8 +12,13 @@ import (
 	"github.com/google/cel-go/common/types/traits"
 )
 
+// errNoValue is what reading an absent number of a strict type gives.
+var errNoValue = errors.New("it has no value, for there is no data for it; test for it with has() first, or choose another figure")
+
 // fieldSet and fieldValue read the three results of a field access.
-func fieldSet(_ any, set bool, err error) bool { return set || err != nil }
+func fieldSet(_ any, set bool, err error) bool {
+	return set || err != nil && !errors.Is(err, errNoValue)
+}
 
 func fieldValue(v any, _ bool, err error) (any, error) { return v, err }
 
@@ -23,6 +29,9 @@ func (f *objectField) read(target any) (v any, set bool, err error) {
 	case *objectVal:
 		raw := o.fields[f.name]
 		v, err = adapt(raw, f.typ)
+		if errors.Is(err, errNoValue) {
+			return nil, false, err
+		}
 		if err != nil {
 			return nil, false, rowErrorf("field %q: %v", f.name, err)
 		}
@@ -37,6 +46,9 @@ func (f *objectField) read(target any) (v any, set bool, err error) {
 // adapt gives a decoded JSON value its declared type: a ref.Val, or a Go value
 // that the CEL runtime adapts by itself.
 func adapt(v any, t *valueType) (any, error) {
+	if v == nil && t.strict {
+		return nil, errNoValue
+	}
 	if v == nil {
 		return zeroOf(t), nil
 	}
@@ -233,7 +245,7 @@ func (o *objectVal) IsSet(index ref.Val) ref.Val {
 		return types.WrapErr(err)
 	}
 	_, set, err := f.read(o)
-	if err != nil {
+	if err != nil && !errors.Is(err, errNoValue) {
 		return types.WrapErr(err)
 	}
 	return types.Bool(set)

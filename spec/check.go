@@ -16,21 +16,29 @@ func (d *decoder) check() hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, b := range d.order {
 		for _, inst := range b.instances {
-			if inst.step == nil {
-				continue
-			}
-			known := d.checks.recall(inst.step, inst.value)
-			moreDiags := d.checkStep(inst.step, inst.value, known)
-			if len(moreDiags) == 0 && !known {
-				d.checks.note(inst.step)
-			}
-			diags = append(diags, moreDiags...)
-			if moreDiags.HasErrors() {
-				// What follows is not to be blamed for columns that are
-				// missing because of this.
-				inst.step.Columns.Open = true
+			told := map[*blockValue]bool{} // each agent of an evaluation has the same judges
+			for _, part := range inst.all() {
+				moreDiags := d.checkPart(part)
+				if !told[part.value] {
+					diags = append(diags, moreDiags...)
+				}
+				told[part.value] = true
 			}
 		}
+	}
+	return diags
+}
+
+func (d *decoder) checkPart(part *instance) hcl.Diagnostics {
+	known := d.checks.recall(part.step, part.value)
+	diags := d.checkStep(part.step, part.value, known)
+	if len(diags) == 0 && !known {
+		d.checks.note(part.step)
+	}
+	if diags.HasErrors() {
+		// What follows is not to be blamed for columns that are missing
+		// because of this.
+		part.step.Columns.Open = true
 	}
 	return diags
 }
@@ -46,6 +54,9 @@ func (d *decoder) checkStep(step *Step, v *blockValue, known bool) hcl.Diagnosti
 		step.Columns = Columns{List: slices.Concat(step.Role.Component.Reads, step.Role.Component.Writes)}
 		return d.checkRole(step.Role, Columns{}, known)
 	}
+	if step.Kind == EvaluationStep {
+		return compileEvaluation(step, v, compile)
+	}
 	in := unionColumns(step.Inputs)
 	if len(step.Inputs) == 0 {
 		in = Columns{List: []schema.Column{}}
@@ -53,6 +64,9 @@ func (d *decoder) checkStep(step *Step, v *blockValue, known bool) hcl.Diagnosti
 	switch step.Kind {
 	case DistillStep:
 		step.Columns = in
+		if step.choosesScenarios() {
+			return step.addScenario(v)
+		}
 		return compileDistill(step, v, compile)
 	case DatasetStep:
 		step.Columns = in

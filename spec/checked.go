@@ -142,8 +142,17 @@ func (c *checks) digest(step *Step, v *blockValue) stepDigest {
 			continue // it is in the component's configuration
 		}
 		f.text(nested.typ)
-		f.text(nested.text("keep"))
-		f.text(nested.text("by"))
+		for _, name := range []string{"keep", "by", "value", "where", "that"} {
+			f.text(nested.text(name))
+		}
+	}
+	if e := step.Evaluation; e != nil { // what expressions over its figures may name
+		for _, names := range [][]string{e.agentNames(), e.metricNames()} {
+			f.count(len(names))
+			for _, name := range names {
+				f.text(name)
+			}
+		}
 	}
 	for _, b := range step.roles() {
 		secret = secret || hasSensitive(b.Component.Config) || b.Plugin.Path != "" && b.Plugin.Digest == ""

@@ -152,18 +152,32 @@ func checkReads(step *Step, v *blockValue) hcl.Diagnostics {
 			c := step.Role.Component
 			diags = append(diags, problemAt(at, "Missing column",
 				"%s %q reads the column %q, which the rows of %s do not have.%s%s Their columns: %s.",
-				c.Role, v.labels[0], col.Name, listed(lacking), suggest(col.Name, known), columnDoc(col), listed(compactSorted(known))))
+				c.Role, step.Role.label(), col.Name, listed(lacking), suggest(col.Name, known), columnDoc(col), listed(compactSorted(known))))
 		}
 	}
 	return diags
+}
+
+// label is what a component is called in recipes.
+func (b *RoleBody) label() string {
+	if b.Plugin.Name == "" || b.Component.Name == "" {
+		return b.Plugin.Name + b.Component.Name
+	}
+	return b.Plugin.Name + "_" + b.Component.Name
 }
 
 // checkBlockColumn reports a step whose own column, which has the name of its
 // block, would take the place of one that the rows have already.
 func checkBlockColumn(step *Step, in Columns, v *blockValue) *hcl.Diagnostic {
 	name := step.Role.BlockColumn
-	if _, taken := in.Column(name); name == "" || !taken && name != "id" {
+	_, taken := in.Column(name)
+	reads := slices.ContainsFunc(step.Role.Component.Reads, func(c schema.Column) bool { return c.Name == name })
+	switch {
+	case name == "" || !taken && !reads && name != "id":
 		return nil
+	case reads && !taken: // rows may have columns that are not declared
+		return problemAt(v.labelRanges[len(v.labelRanges)-1], "Column name taken",
+			"%s %q writes a column with the name of its block, and reads a column %q, which would be lost. Give the block another name.", v.typ, v.labels[0], name)
 	}
 	return problemAt(v.labelRanges[len(v.labelRanges)-1], "Column name taken",
 		"%s %q writes a column with the name of its block, and the rows have a column %q already. Give the block another name.", v.typ, v.labels[0], name)

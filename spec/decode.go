@@ -1,7 +1,6 @@
 package spec
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -141,6 +140,8 @@ type block struct {
 	component *schema.Component // of a role block
 	plugin    PluginRef
 
+	evaluation *evaluationParts // of an evaluation block
+
 	deps      []dependency
 	models    []*block // model blocks that it refers to
 	forEach   bool
@@ -165,7 +166,7 @@ func isRole(typ string) bool {
 
 // stepTypes are the block types that make steps.
 func stepTypes() []string {
-	return []string{"threat_source", "simulator", "reflector", "judge", "distill", "dataset", "finetune"}
+	return []string{"threat_source", "simulator", "reflector", "judge", "distill", "dataset", "finetune", "evaluation"}
 }
 
 func (b *block) isStep() bool { return slices.Contains(stepTypes(), b.typ) }
@@ -197,22 +198,14 @@ func rootSchema() schema.Block {
 	return schema.Block{Blocks: blocks}
 }
 
-// reservedTypes are block types of versions to come.
-func reservedTypes() []string { return []string{"evaluation"} }
-
 // structure reads the blocks of all files and checks every name in them.
 func (d *decoder) structure() hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	root := rootSchema()
-	withReserved := bodySchema(root)
-	for _, t := range reservedTypes() {
-		withReserved.Blocks = append(withReserved.Blocks, hcl.BlockHeaderSchema{Type: t, LabelNames: []string{"name"}})
-	}
 	for _, name := range d.src.names {
-		content, moreDiags := d.src.Files[name].Body.Content(withReserved)
+		content, moreDiags := d.src.Files[name].Body.Content(bodySchema(root))
 		for _, diag := range moreDiags {
 			nameExpected(diag, root)
-			reservedLabels(diag)
 		}
 		diags = append(diags, moreDiags...)
 		for _, b := range content.Blocks {
@@ -222,22 +215,6 @@ func (d *decoder) structure() hcl.Diagnostics {
 	return diags
 }
 
-const reservedSummary = "Not in this version"
-
-func reservedDetail(typ string) string {
-	return fmt.Sprintf("%s blocks are part of the recipe language, but this version of autosafe cannot run them yet. Take the block out.", typ)
-}
-
-// reservedLabels turns problems with the labels of a reserved block into the
-// one that matters.
-func reservedLabels(d *hcl.Diagnostic) {
-	for _, t := range reservedTypes() {
-		if strings.HasSuffix(d.Summary, " for "+t) {
-			d.Summary, d.Detail = reservedSummary, reservedDetail(t)
-		}
-	}
-}
-
 // readTop reads one block from the top of a file.
 func (d *decoder) readTop(b *hcl.Block) hcl.Diagnostics {
 	switch b.Type {
@@ -245,9 +222,6 @@ func (d *decoder) readTop(b *hcl.Block) hcl.Diagnostics {
 		return nil
 	case "locals":
 		return d.readLocals(b)
-	}
-	if slices.Contains(reservedTypes(), b.Type) {
-		return hcl.Diagnostics{problemAt(headRange(b), reservedSummary, "%s", reservedDetail(b.Type))}
 	}
 	diags := checkLabels(b)
 	if diags.HasErrors() {
@@ -295,8 +269,11 @@ func (d *decoder) readBlock(hb *hcl.Block) hcl.Diagnostics {
 	}
 	shape, diags := d.shape(b, hb)
 	var nested shapeOf
-	if b.typ == "dataset" {
+	switch b.typ {
+	case "dataset":
 		nested = d.outputShape
+	case string(schema.Evaluation):
+		nested = d.partShape(b)
 	}
 	if diags.HasErrors() {
 		// The block is known all the same, so that references to it are not
@@ -308,7 +285,11 @@ func (d *decoder) readBlock(hb *hcl.Block) hcl.Diagnostics {
 	n, moreDiags := readBlock(hb, shape, nested)
 	b.node = n
 	d.blocks[b.addr] = b
-	return append(diags, moreDiags...)
+	diags = append(diags, moreDiags...)
+	if b.typ == string(schema.Evaluation) {
+		diags = append(diags, d.divide(b)...)
+	}
+	return diags
 }
 
 // shape gives the shape of a block at the top of a file.
@@ -328,8 +309,11 @@ func (d *decoder) shape(b *block, hb *hcl.Block) (schema.Block, hcl.Diagnostics)
 		return schema.Block{}, hcl.Diagnostics{diag}
 	}
 	b.component, b.plugin = component, plugin
-	if b.typ == string(schema.Finetune) {
+	switch b.typ {
+	case string(schema.Finetune):
 		return finetuneShape(component), nil
+	case string(schema.Evaluation):
+		return evaluationShape(component), nil
 	}
 	shape := component.Config
 	meta := metaAttributes(b.typ != string(schema.ThreatSource))
@@ -348,8 +332,8 @@ func (d *decoder) recipe() *Recipe {
 	r := &Recipe{Dir: d.src.Dir, Variables: d.variableValues(), Checked: d.checks.encode(d.opts.Checked)}
 	for _, b := range d.order {
 		for _, inst := range b.instances {
-			if inst.step != nil {
-				r.Steps = append(r.Steps, inst.step)
+			for _, part := range inst.all() {
+				r.Steps = append(r.Steps, part.step)
 			}
 		}
 	}

@@ -97,7 +97,11 @@ func summary(r *Recipe) string {
 		}
 		for _, op := range s.Distill {
 			fmt.Fprintf(&b, "  %s %s keep %s by %s similarity %v max %d n %d seed %s\n", op.Kind, op.Name, exprText(op.Keep), exprText(op.By), op.Similarity, op.Max, op.N, asJSON(op.Seed))
+			if op.Split != nil {
+				fmt.Fprintf(&b, "  split %s by %s %v seed %d\n", op.Of, exprText(op.Split.By), op.Split.Ratios, op.Split.Seed)
+			}
 		}
+		summariseEvaluation(&b, s)
 		if s.Dataset == nil {
 			continue
 		}

@@ -132,5 +132,5 @@ func compileAttribute(v *blockValue, name string, columns Columns, want exprType
 	if _, ok := v.known(name); !ok {
 		return nil, nil
 	}
-	return compile(exprSource{Text: v.text(name), Node: v.expr(name), Columns: columns, Var: "row", Want: want})
+	return compile(exprSource{Text: v.text(name), Node: v.expr(name), Columns: columns, Var: rowVariable, Want: want})
 }

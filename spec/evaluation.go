@@ -15,6 +15,9 @@ import (
 // EvaluationBody is an evaluation block.
 type EvaluationBody struct {
 	Protocol string // label of the component: next_action
+	// Dataset is the dataset whose rows, or whose split's, the scenarios are; nil:
+	// the input are steps.
+	Dataset *Step
 	// Scenarios is the step that chooses the scenarios; the first of Inputs. The
 	// others are the last steps of Agents, in order.
 	Scenarios *Step
@@ -41,6 +44,9 @@ type EvaluationBody struct {
 	Report *OutputBody
 	Title  string // of the report; "": the block's name
 }
+
+// ReportFormat is the name of an evaluation's report among the formats of outputs.
+const ReportFormat = "report"
 
 // Votes is how several judges come to one verdict.
 type Votes string
@@ -111,5 +117,7 @@ type EvaluationReference struct {
 	Name   string
 	Source string                        // where they are from
 	Values map[string]map[string]float64 // by agent, then metric
-	Range  hcl.Range
+	// By are those that are broken down: by group, key, agent and metric.
+	By    map[string]map[string]map[string]map[string]float64
+	Range hcl.Range
 }

@@ -20,7 +20,8 @@ import (
 // its type, as in protobuf: "", 0, false, an empty list, and for an object
 // null, whose fields in turn read as zero values. has() tells absent from
 // present. Integers are int (or uint beyond its range), other numbers double;
-// arithmetic between them is in double.
+// arithmetic between them is in double. Of the variable metrics, a number that is
+// absent has no value instead: to read it is an error.
 type Expr struct {
 	text     string
 	variable string
@@ -41,6 +42,15 @@ const (
 	wantAny    exprType = iota // anything that JSON can hold
 	wantBool                   // a bool
 	wantString                 // a string, or what stands as well for one: a number, a bool, a list
+	wantNumber                 // a number, or a bool
+)
+
+// The variables that expressions see besides record.
+const (
+	rowVariable = "row"
+	// metricsVariable holds an evaluation's figures by agent and metric. One that
+	// is absent or null has no value, where a column of a row would read as 0.
+	metricsVariable = "metrics"
 )
 
 // exprSource is an expression as a recipe holds it.
@@ -48,13 +58,13 @@ type exprSource struct {
 	Text    string
 	Node    hcl.Expression // where Text comes from; may be nil
 	Columns Columns
-	Var     string // the variable: row or record
+	Var     string // the variable: row, record or metrics
 	Want    exprType
 }
 
 // CompileExpr compiles an expression over the variable row.
 func CompileExpr(text string, cols Columns) (*Expr, error) {
-	e, diags := compileExpr(exprSource{Text: text, Columns: cols, Var: "row"})
+	e, diags := compileExpr(exprSource{Text: text, Columns: cols, Var: rowVariable})
 	if diags.HasErrors() {
 		return nil, diags
 	}
@@ -72,6 +82,33 @@ func (e *Expr) Columns() (names []string, all bool) {
 		return nil, true
 	}
 	return slices.Clone(e.columns), e.all
+}
+
+// Paths returns the innermost parts that the expression may read of its variable,
+// in order, such as tuned.sec_at_1.value. One that it reads as a whole, or goes
+// through, stands for all below it.
+func (e *Expr) Paths() []string { return e.paths(func(*need) bool { return true }) }
+
+// Asked returns those of Paths that the expression tests with has(): it says
+// itself what is to be where they are absent.
+func (e *Expr) Asked() []string { return e.paths(func(n *need) bool { return n != nil && n.asked }) }
+
+func (e *Expr) paths(want func(*need) bool) (paths []string) {
+	e, err := e.compiled()
+	if err != nil { // whoever evaluates it is told
+		return nil
+	}
+	if e.all {
+		return nil
+	}
+	for _, name := range e.columns {
+		e.needs[name].paths(name, func(path string, n *need) {
+			if want(n) {
+				paths = append(paths, path)
+			}
+		})
+	}
+	return paths
 }
 
 // Eval returns the value for a row as encoding/json would decode it, save that
@@ -158,6 +195,18 @@ func (e *Expr) eval(row RowView) (ref.Val, error) {
 	return v, nil
 }
 
+// ErrTooSlow is among the causes of an error where an expression takes more time or
+// work for a row than any may.
+var ErrTooSlow = errors.New("too slow for a row")
+
+// slowError is an ErrTooSlow in words.
+type slowError string
+
+func (e slowError) Error() string { return string(e) }
+
+// Is implements what errors.Is asks for.
+func (slowError) Is(target error) bool { return target == ErrTooSlow }
+
 // rowError is an error of ours about a row. Its text holds nothing of the row
 // but names and short excerpts, so it is shown whole.
 type rowError struct{ text string }
@@ -181,31 +230,35 @@ func (e *Expr) explain(err error) error {
 			}
 		}
 	}
-	cause := ""
+	noun := "column"
+	if e.variable == metricsVariable {
+		noun = "agent"
+	}
+	var cause error
 	var own *rowError
 	if errors.As(err, &own) {
 		if strings.HasPrefix(own.text, "column ") {
 			columns = nil // it says which
 		}
-		cause = own.text
+		cause = own
 	} else {
 		cause = evalCause(err)
 	}
 	if len(columns) > 0 {
-		return fmt.Errorf("expression %q (%s): %s", short(where), listColumns(columns), cause)
+		return fmt.Errorf("expression %q (%s): %w", short(where), listColumns(noun, columns), cause)
 	}
-	return fmt.Errorf("expression %q: %s", short(where), cause)
+	return fmt.Errorf("expression %q: %w", short(where), cause)
 }
 
-func listColumns(names []string) string {
+func listColumns(noun string, names []string) string {
 	quoted := make([]string, len(names))
 	for i, name := range names {
 		quoted[i] = fmt.Sprintf("%q", short(name))
 	}
 	if len(quoted) == 1 {
-		return "column " + quoted[0]
+		return noun + " " + quoted[0]
 	}
-	return "columns " + strings.Join(quoted, ", ")
+	return noun + "s " + strings.Join(quoted, ", ")
 }
 
 // short makes text fit for an error: one line, no control characters, at most

@@ -183,13 +183,7 @@ func settingHint(role *RoleBody, v *blockValue) string {
 // checkSplits checks that the dataset has the splits that are named.
 func (f *FinetuneBody) checkSplits(v *blockValue) hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	names := []string{defaultTrain}
-	if s := f.Dataset.Dataset.Split; s != nil {
-		names = nil
-		for _, r := range s.Ratios {
-			names = append(names, r.Name)
-		}
-	}
+	names := f.Dataset.Dataset.splitNames()
 	for attr, name := range map[string]string{"split": f.Train, "validation": f.Validation} {
 		if name != "" && !slices.Contains(names, name) {
 			diags = append(diags, problemAt(v.expr(attr).Range(), "No such split", "%s has no split %q.%s It has %s.", f.Dataset.Address, name, suggest(name, names), listed(names)))

@@ -65,7 +65,7 @@ func functions(dir string, env environ, lenient bool, found secrets, texts map[s
 		"jsondecode": jsonDecodeFunc(),
 		"jsonencode": stdlib.JSONEncodeFunc,
 		"keys":       stdlib.KeysFunc,
-		"lookup":     stdlib.LookupFunc,
+		"lookup":     lookupFunc(),
 		"lower":      stdlib.LowerFunc,
 		"max":        stdlib.MaxFunc,
 		"merge":      stdlib.MergeFunc,
@@ -82,6 +82,32 @@ func functions(dir string, env environ, lenient bool, found secrets, texts map[s
 		"upper":      stdlib.UpperFunc,
 		"values":     stdlib.ValuesFunc,
 	}
+}
+
+// lookupFunc is lookup(map, key, default). The default may be of another type
+// than what the map holds: what is read from a recipe's objects often is, such as
+// {} beside objects that have attributes.
+func lookupFunc() function.Function {
+	return function.New(&function.Spec{
+		Params: stdlib.LookupFunc.Params(),
+		Type: func(args []cty.Value) (cty.Type, error) {
+			if ty, err := stdlib.LookupFunc.ReturnTypeForValues(args); err == nil || !args[0].Type().IsMapType() {
+				return ty, err
+			}
+			return cty.DynamicPseudoType, nil
+		},
+		Impl: func(args []cty.Value, ty cty.Type) (cty.Value, error) {
+			if ty != cty.DynamicPseudoType || !args[0].Type().IsMapType() {
+				return stdlib.LookupFunc.Call(args)
+			}
+			all, allMarks := args[0].Unmark()
+			key, keyMarks := args[1].Unmark()
+			if all.HasIndex(key).True() {
+				return all.Index(key).WithMarks(allMarks, keyMarks), nil
+			}
+			return args[2].WithMarks(allMarks, keyMarks), nil
+		},
+	})
 }
 
 // envFunc is env(name[, default]). A variable that is empty counts as unset.

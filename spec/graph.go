@@ -50,12 +50,15 @@ func (d *decoder) follow(b *block, attr *hcl.Attribute, t hcl.Traversal) *hcl.Di
 		return nil
 	}
 	if len(tg.rest) > 0 {
-		if _, ok := tg.rest[0].(hcl.TraverseAttr); ok || !tg.block.isStep() {
-			hint := ""
+		if looksInside(tg.rest) || !tg.block.isStep() {
+			hint := "."
 			if tg.block.node.attrs["for_each"] != nil {
-				hint = fmt.Sprintf(", or one instance, %s[\"key\"]", tg.block.addr)
+				hint = fmt.Sprintf(", or one instance, %s[\"key\"].", tg.block.addr)
 			}
-			return problemAt(rng, "Unsupported reference", "A reference cannot look inside %s; use %s as a whole%s.", tg.block.addr, tg.block.addr, hint)
+			if tg.block.typ == string(schema.Evaluation) {
+				hint += " Its rows are figures. The trials of its agents are no input of other steps; autosafe show prints them by their address."
+			}
+			return problemAt(rng, "Unsupported reference", "A reference cannot look inside %s; use %s as a whole%s", tg.block.addr, tg.block.addr, hint)
 		}
 	}
 	if tg.block.typ == "model" {
@@ -65,6 +68,13 @@ func (d *decoder) follow(b *block, attr *hcl.Attribute, t hcl.Traversal) *hcl.Di
 		b.deps = append(b.deps, dependency{tg.block, rng, tg.rest})
 	}
 	return nil
+}
+
+// looksInside says whether what follows the address of a step is more than the
+// key of an instance.
+func looksInside(rest hcl.Traversal) bool {
+	_, ok := rest[0].(hcl.TraverseAttr)
+	return ok || len(rest) > 1
 }
 
 // misplaced reports references to things that a block has no use for.
@@ -78,10 +88,12 @@ func misplaced(b *block, attr *hcl.Attribute, tg *target, rng hcl.Range) *hcl.Di
 		return problemAt(rng, "Misplaced reference", "for_each itself cannot use each.key or each.value.")
 	case tg.root == "each":
 		return nil
-	case tg.root == "dataset" && b.typ == string(schema.Finetune):
+	case tg.root == "dataset" && (b.typ == string(schema.Finetune) || b.typ == string(schema.Evaluation)):
 		return nil
 	case tg.root == "dataset":
-		return problemAt(rng, "Misplaced reference", "A dataset is the end of a pipeline: its rows go to its outputs, and only a finetune block can use them. Refer to the dataset's own input instead.")
+		return problemAt(rng, "Misplaced reference", "A dataset is the end of a pipeline: its rows go to its outputs, and only finetune and evaluation blocks can use them. Refer to the dataset's own input instead.")
+	case tg.root == string(schema.Evaluation) && b.typ != "distill" && b.typ != "dataset":
+		return problemAt(rng, "Misplaced reference", "An evaluation gives figures, which only a distill or a dataset block can take as rows. Refer to the evaluation's own input, or to a step before it.")
 	case b.typ == "provider":
 		return problemAt(rng, "Misplaced reference", "A provider may use var, local and functions only.")
 	case b.typ == "model" && tg.root != "provider" && tg.root != string(schema.Finetune):

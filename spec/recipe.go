@@ -5,8 +5,9 @@
 // compiled here and carried along (Expr). Format is the canonical layout.
 //
 // A file goes parse.go, decode.go (blocks and phases), variables.go, graph.go
-// (references and order), step.go (values of a step), then role.go, distill.go
-// and dataset.go by kind, and check.go (columns, expressions, templates).
+// (references and order), step.go (values of a step), then role.go, distill.go,
+// dataset.go, finetune.go and evaluation_decode.go by kind, and check.go (columns,
+// expressions, templates).
 //
 // It runs nothing, reaches no network and starts no plugin: components are
 // known through a Registry that the caller gives.

@@ -164,6 +164,8 @@ func (d *decoder) unknownRoot(root string, rng hcl.Range) *hcl.Diagnostic {
 	switch root {
 	case "row", "record":
 		return problemAt(rng, "Unknown reference", "%q exists only inside CEL expressions, which are quoted (keep = \"row.x > 1\"), and in templates, as {{ .row.x }}.", root)
+	case metricsVariable:
+		return problemAt(rng, "Unknown reference", "%q exists only in the asserts of an evaluation, which are quoted: that = \"metrics.plain.sec_at_1.value > 0.8\".", root)
 	}
 	roots := append([]string{"var", "local", "each", "model", "provider"}, stepTypes()...)
 	return problemAt(rng, "Unknown reference", "Nothing is named %q.%s A reference starts with %s; text stands in quotes.", root, suggest(root, roots), listed(roots))
@@ -189,7 +191,7 @@ func aBlock(root string) string {
 	switch root {
 	case "var", "local", "each":
 		return root
-	case "output":
+	case "output", "evaluation", "agent", "assert":
 		return "an " + root
 	}
 	return "a " + root

@@ -180,9 +180,39 @@ func fakeComponents() map[string]schema.Component {
 		}
 		list = append(list, c)
 	}
+	list = append(list, fakeEvaluation()...)
 	all := map[string]schema.Component{}
 	for _, c := range list {
 		all[string(c.Role)+"."+c.Name] = c
 	}
 	return all
+}
+
+// fakeEvaluation are components that try agents, and a judge of what they did.
+func fakeEvaluation() []schema.Component {
+	samples := number("samples", 1, 1, 100)
+	samples.Kind = schema.Samples
+	trial := []schema.Column{
+		{Name: "trial", Type: schema.TypeOf(reflect.TypeFor[ots.Trial]())},
+		{Name: "action", Type: schema.TypeOf(reflect.TypeFor[*ots.Action]())},
+		{Name: "run", Type: schema.TypeOf(reflect.TypeFor[[]ots.Step]())},
+	}
+	repeats := number("repeats", 1, 1, 9)
+	return []schema.Component{
+		{Role: schema.Evaluation, Name: "next_action", Config: schema.Block{
+			Attributes: []schema.Attribute{
+				modelAttr("model"), samples,
+				{Name: "guard", Type: cty.String, OneOf: []string{"none", "reminder"}, Default: cty.StringVal("none")},
+				template("prompt", "Act on {{ .instruction }}.", "instruction", "row"),
+			},
+			Blocks: []schema.NestedBlock{{Type: "tool", Labels: []string{"tool"}, Block: schema.Block{Attributes: []schema.Attribute{
+				{Name: "reply", Type: cty.String, Required: true},
+			}}}},
+		}, Reads: otsColumns("instruction", "tools", "?trajectory"), Writes: trial, BehaviorVersion: "1"},
+		{Role: schema.Evaluation, Name: "tasks", Config: schema.Block{Attributes: []schema.Attribute{modelAttr("model")}},
+			Reads: otsColumns("instruction"), Writes: trial, BehaviorVersion: "1"},
+		{Role: schema.Judge, Name: "action", Config: schema.Block{Attributes: []schema.Attribute{modelAttr("model"), repeats}},
+			Reads:  append(otsColumns("instruction", "?risks"), trial...),
+			Writes: []schema.Column{{Name: schema.BlockName, Type: schema.TypeOf(reflect.TypeFor[ots.Vote]())}}, BehaviorVersion: "1"},
+	}
 }

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -17,6 +18,17 @@ type instance struct {
 	each  cty.Value // cty.NilVal without for_each
 	value *blockValue
 	step  *Step // nil if the step is not enabled
+	// parts are the steps of an evaluation that come before it, in order.
+	parts []*instance
+}
+
+// all are the steps that the instance stands for, in order; none if it is not
+// enabled.
+func (i *instance) all() []*instance {
+	if i.step == nil {
+		return nil
+	}
+	return append(slices.Clip(i.parts), i)
 }
 
 // metaAttributes are the arguments that every step has.
@@ -58,6 +70,8 @@ func (d *decoder) configure() hcl.Diagnostics {
 	diags = append(diags, d.checkUnused(base)...)
 	diags = append(diags, d.checkOutputPaths()...)
 	diags = append(diags, d.checkCardPaths()...)
+	diags = append(diags, d.checkReportPaths()...)
+	diags = append(diags, d.checkEvaluations()...)
 	return append(diags, d.secrets.leaks(d.open)...)
 }
 
@@ -97,6 +111,8 @@ func (b *block) kind() StepKind {
 		return DatasetStep
 	case string(schema.Finetune):
 		return FinetuneStep
+	case string(schema.Evaluation):
+		return EvaluationStep
 	}
 	return RoleStep
 }
@@ -144,6 +160,9 @@ func (d *decoder) forEach(b *block, ctx *hcl.EvalContext) hcl.Diagnostics {
 // configureStep evaluates one step. Columns, expressions and templates are
 // looked at later.
 func (d *decoder) configureStep(b *block, inst *instance, ctx *hcl.EvalContext) hcl.Diagnostics {
+	if b.evaluation != nil {
+		return d.configureEvaluation(b, inst, ctx)
+	}
 	v, diags := d.evaluate(b.node, ctx)
 	inst.value = v
 	step := inst.step

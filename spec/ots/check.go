@@ -213,7 +213,7 @@ func (c *checker) attempts(r *Row) {
 		if last.Verdict.Label != Safe {
 			c.add(fmt.Sprintf("attempts[%d].verdict.label", n-1), "the last attempt is the safe action, so it must be safe")
 		}
-		if !sameAction(last.Action, *r.SafeAction) {
+		if !SameAction(last.Action, *r.SafeAction) {
 			c.add("safe_action", "is not the action of the last attempt")
 		}
 	}
@@ -237,8 +237,9 @@ func (c *checker) safeAction(r *Row) {
 	}
 }
 
-// sameAction compares what two actions do, not the thoughts before them.
-func sameAction(a, b Action) bool {
+// SameAction compares what two actions do, not the thoughts before them nor how
+// their arguments are written.
+func SameAction(a, b Action) bool {
 	if a.Tool != b.Tool || a.Answer != b.Answer {
 		return false
 	}

@@ -25,6 +25,9 @@ func (c Component) Check() error {
 			return fmt.Errorf("argument %q is reserved: every %s block has it", a.Name, c.Role)
 		}
 	}
+	if err := c.checkEvaluation(); err != nil {
+		return err
+	}
 	if c.Role == ThreatSource && (len(c.Reads) > 0 || c.ReadsAll) {
 		return fmt.Errorf("a threat source reads no columns")
 	}
@@ -42,13 +45,28 @@ func (c Component) Check() error {
 	return c.checkCalls()
 }
 
+func (c Component) checkEvaluation() error {
+	if c.Role != Evaluation {
+		return nil
+	}
+	for _, n := range c.Config.Blocks {
+		if reserved(c.Role, n.Type) {
+			return fmt.Errorf("block type %q is reserved: every evaluation block has it", n.Type)
+		}
+	}
+	if slices.ContainsFunc(c.Writes, func(w Column) bool { return w.Name == BlockName }) {
+		return fmt.Errorf("it writes a column with the name of its block: an evaluation's agents all write the same columns")
+	}
+	return nil
+}
+
 func (c Component) checkGrain() error {
 	switch {
 	case c.Grain == RowGrain:
 		return nil
 	case c.Grain != DatasetGrain:
 		return fmt.Errorf("unknown grain %q", c.Grain)
-	case c.Role == ThreatSource || c.Role == Output || c.Role == Finetune:
+	case c.Role == ThreatSource || c.Role == Output || c.Role == Finetune || c.Role == Evaluation:
 		return fmt.Errorf("a %s has no grain", c.Role)
 	case slices.ContainsFunc(c.Config.Attributes, func(a Attribute) bool { return a.Kind == Samples }):
 		return fmt.Errorf("a component that sees all rows at once takes no samples")
@@ -98,9 +116,20 @@ func (c Component) checkCalls() error {
 	if n.Min < 0 || n.Max < n.Min || n.Max > maxCalls {
 		return fmt.Errorf("a task takes %d to %d model calls: these are no bounds", n.Min, n.Max)
 	}
-	number := func(a Attribute) bool { return a.Name == n.Times && a.Type == cty.Number }
-	if n.Times != "" && !slices.ContainsFunc(c.Config.Attributes, number) {
-		return fmt.Errorf("model calls are counted times %q, which is no number among the arguments", n.Times)
+	times := []string{n.Times}
+	for _, m := range n.More {
+		if m.Max < 0 || m.Max > maxCalls {
+			return fmt.Errorf("a task takes %d more model calls: this is no bound", m.Max)
+		}
+		if a, ok := c.Config.Attribute(m.Argument); !ok || a.Type != cty.String {
+			return fmt.Errorf("model calls hang on %q, which is no text among the arguments", m.Argument)
+		}
+		times = append(times, m.Times...)
+	}
+	for _, name := range times {
+		if a, ok := c.Config.Attribute(name); name != "" && (!ok || a.Type != cty.Number) {
+			return fmt.Errorf("model calls are counted times %q, which is no number among the arguments", name)
+		}
 	}
 	return nil
 }

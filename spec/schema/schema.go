@@ -109,6 +109,16 @@ type Calls struct {
 	Min, Max int
 	// Times names an integer argument by which Max is multiplied; empty: none.
 	Times string
+	// More are calls on top of Max.
+	More []MoreCalls
+}
+
+// MoreCalls are calls that a component makes for one task where an argument has
+// a value.
+type MoreCalls struct {
+	Argument, Value string // an argument that is text, and what it must be
+	Max             int
+	Times           []string // integer arguments by which Max is multiplied
 }
 
 // BlockName is the column name that stands for the name of the block that

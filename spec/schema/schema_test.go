@@ -323,6 +323,9 @@ func TestTraining(t *testing.T) {
 		"does not say":        {Role: Finetune},
 		"no name of an outpu": {Role: Finetune, Formats: []Format{{Output: "a b"}}},
 		"hangs on":            {Role: Finetune, Formats: []Format{{Output: "a", Argument: "method", Value: "x"}}},
+		"is reserved: every":  {Role: Evaluation, Config: Block{Blocks: []NestedBlock{{Type: "judge"}}}},
+		"name of its block":   {Role: Evaluation, Writes: []Column{{Name: BlockName, Type: cty.String}}},
+		"evaluation has no":   {Role: Evaluation, Grain: DatasetGrain},
 		"takes no models":     {Role: Finetune, Formats: []Format{{Output: "a"}}, Config: Block{Attributes: []Attribute{{Name: "agent", Kind: Model, Type: cty.String}}}},
 	} {
 		err := c.Check()

@@ -211,7 +211,12 @@ func reserved(role Role, name string) bool {
 	switch name {
 	case "path":
 		return role == Output || role == Finetune
-	case "output", "split", "validation", "provider", "name", "command", "environment", "price":
+	case "split":
+		return role == Finetune || role == Evaluation
+	case "scenarios", "k", "baseline", "verdict", "confidence", "resamples",
+		"agent", "judge", "human", "group", "metric", "assert", "reference", "report":
+		return role == Evaluation
+	case "output", "validation", "provider", "name", "command", "environment", "price":
 		return role == Finetune
 	case "input":
 		return role != ThreatSource && role != Output

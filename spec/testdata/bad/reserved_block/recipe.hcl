@@ -1,4 +1,0 @@
-evaluation "x" {
-  input = dataset.y
-}
-evaluation "a" "b" {}
