@@ -66,6 +66,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -73,6 +74,7 @@ import (
 	"github.com/autosafe/autosafe/plugins/sdk"
 	"github.com/autosafe/autosafe/plugins/sdk/llmtest"
 	"github.com/autosafe/autosafe/plugins/sdk/sdktest"
+	"github.com/autosafe/autosafe/spec/ots"
 )
 
 var cmd exec.Cmd
@@ -87,7 +89,8 @@ func plugin() sdk.Plugin {
 func TestOthers(t *testing.T) {
 	p := plugin()
 	p.Simulators = map[string]sdk.Component{"ranks": ranker()}
-	p.Judges = map[string]sdk.Component{"tone": sdk.Rows(judge)}
+	p.Judges = map[string]sdk.Component{"tone": sdk.Rows(judge), "manners": sdk.Rows(votes)}
+	p.Evaluations = map[string]sdk.Component{"asks": sdk.Rows(asksBack)}
 	if _, err := sdk.Describe(p); err != nil {
 		t.Error(err)
 	}
@@ -146,13 +149,20 @@ func TestGuidePython(t *testing.T) {
 		t.Fatal("the guide has no cases")
 	}
 	list := blocks(t, "python")
-	if len(list) != 2 {
-		t.Fatalf("the guide has %d plugins in Python, want 2", len(list))
+	if len(list) != 3 {
+		t.Fatalf("the guide has %d plugins in Python, want 3", len(list))
 	}
 	for i, block := range list {
 		p := newProject(t, nil, map[string]string{"plugin.py": block, "conformance.hcl": `case "threat_source" "tickets" { config = { queue = "q" } }`})
 		if strings.Contains(block, "def tone(") {
 			p.write("conformance.hcl", cases)
+		}
+		if strings.Contains(block, "def asks_back(") {
+			p.write("conformance.hcl", `case "evaluation" "asks_back" {
+  config = { model = "model" }
+  rows   = [{ instruction = "Close the ticket." }]
+  reply  = "Which one?"
+}`)
 		}
 		pack(t, interpreter, filepath.Join(p.dir, "plugin.py"), filepath.Join(p.dir, "plugin"))
 		cmd := p.command("plugins", "test", "plugin")

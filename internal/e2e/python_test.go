@@ -106,7 +106,27 @@ dataset "all" {
     path = "dist/rows"
   }
 }
+
+evaluation "port_greets" "same" {
+  input = simulator.port_rank.ranked
+  agent "teller" {
+    model = model.teller
+  }
+}
 `
+
+// trials is the step that tries the agent of portRecipe.
+const trials = "evaluation.port_greets.same.agent.teller"
+
+// shown are a step's rows in the cache, as JSON lines.
+func (p *project) shown(t testing.TB, step string) []byte {
+	t.Helper()
+	out, err := p.command("show", "-json", "-n", "0", step, p.dir).Output()
+	if err != nil {
+		t.Fatalf("show %s: %v\n%s", step, err, out)
+	}
+	return out
+}
 
 // TestPort builds one recipe with a plugin in Python and with the same plugin
 // in Go: the rows are equal byte for byte, and so are the requests to the
@@ -122,8 +142,14 @@ func TestPort(t *testing.T) {
 	binary := filepath.Join(p.dir, ".autosafe", "plugins", "autosafe-plugin-port")
 	pack(t, interpreter, filepath.Join("testdata", "port", "plugin.py"), binary)
 	first := p.mustBuild()
-	if n := p.server.Calls(); n != 5 {
-		t.Errorf("the plugin in Python asked %d times, want 5", n)
+	// Five notes are judged; five are tried twice, with two calls each time.
+	const calls = 5 + 5*2*2
+	if n := p.server.Calls(); n != calls {
+		t.Errorf("the plugin in Python asked %d times, want %d", n, calls)
+	}
+	tried := p.shown(t, trials)
+	if n := bytes.Count(tried, []byte(`"valid":true`)); n != 10 || first.sum.step(t, trials).RowsOut != 10 {
+		t.Errorf("%d of 10 trials are valid:\n%s", n, tried)
 	}
 	st := first.sum.step(t, "simulator.port_ask.mood")
 	if st.RowsOut != 6 || st.RowsFailed != 1 {
@@ -143,8 +169,11 @@ func TestPort(t *testing.T) {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	second := p.mustBuild()
-	if n := p.server.Calls(); n != 5 {
-		t.Errorf("the plugin in Go asked %d times for what the one in Python knew", n-5)
+	if n := p.server.Calls(); n != calls {
+		t.Errorf("the plugin in Go asked %d times for what the one in Python knew", n-calls)
+	}
+	if again := p.shown(t, trials); !bytes.Equal(again, tried) {
+		t.Errorf("the trials differ. Python:\n%s\nGo:\n%s", tried, again)
 	}
 	if st := second.sum.step(t, "simulator.port_ask.mood"); st.RowsHit != 0 || st.Calls.Cached != 5 {
 		t.Errorf("with the plugin in Go %d rows were known, want 0: its code is another", st.RowsHit)

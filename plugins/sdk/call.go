@@ -67,6 +67,10 @@ type Request struct {
 	Schema     json.RawMessage
 	SchemaName string
 	Stop       []string
+	// Repeat tells apart requests of one row that are equal and yet meant to be
+	// answered anew, such as a judge's who is asked several times. 0 is the first,
+	// and what a request without it is. At most MaxRepeat.
+	Repeat int
 	// Check says what is wrong with a reply that fits by form. The model is
 	// then asked again with the reason, at most twice, before the row fails
 	// as invalid_reply. The reason is read by the model.
@@ -123,6 +127,14 @@ func Assistant(text string) Message { return Message{Role: "assistant", Content:
 func ToolResult(id, text string) Message {
 	return Message{Role: "tool", ToolCallID: id, Content: text}
 }
+
+// RepeatStride is what each Repeat adds to the number of the sample in the
+// protocol and in keys. So a repeat is a sample like others there, far above any
+// that a recipe asks for.
+const RepeatStride = 1_000_000
+
+// MaxRepeat is the greatest Repeat.
+const MaxRepeat = 4000
 
 // maxAgain bounds how often Check may send a reply back.
 const maxAgain = 2
@@ -200,10 +212,13 @@ func (c *Call) complete(ctx context.Context, slot Model, req Request, messages [
 	if slot == "" {
 		return Reply{}, Fail("no_model", "the component called a model that the recipe does not set")
 	}
+	if req.Repeat < 0 || req.Repeat > MaxRepeat {
+		return Reply{}, Fail("bad_request", fmt.Sprintf("the request's repeat is %d; it can be from 0 to %d", req.Repeat, MaxRepeat))
+	}
 	m := &pluginpb.CompleteRequest{
 		Run: c.run, Seq: c.task.GetSeq(), Slot: string(slot), Purpose: valid(req.Purpose),
 		SchemaJson: req.Schema, SchemaName: valid(req.SchemaName),
-		Sample: c.task.GetSample(), Seed: c.task.GetSeed(),
+		Sample: c.task.GetSample() + uint32(req.Repeat)*RepeatStride, Seed: c.task.GetSeed(),
 	}
 	for _, stop := range req.Stop {
 		m.Stop = append(m.Stop, valid(stop))

@@ -57,7 +57,7 @@ func Source[C, O any](fn func(ctx context.Context, cfg C, emit func(O) error) er
 }
 
 // Rows makes a component that works on one row at a time: a simulator, a
-// reflector or a judge. fn is called for many rows at once and returns the
+// reflector, a judge or an evaluation. fn is called for many rows at once and returns the
 // columns it writes: one row as a rule, several to multiply it. I are the
 // columns it reads. Return Drop to leave a row out and Fail to fail it.
 func Rows[C, I, O any](fn func(ctx context.Context, cfg C, in I, call *Call) ([]O, error), opts ...Option) Component {

@@ -59,3 +59,22 @@ func asFailure(err error) *pluginpb.RowError {
 	}
 	return &pluginpb.RowError{Code: "error", Summary: "the component reported an error", Detail: err.Error()}
 }
+
+// Unfit says whether an error of a call means that the model's reply cannot be
+// used, however often it is asked, and gives the code under which a trial counts
+// it: invalid_reply, truncated, context_too_long, or content_filter where the
+// endpoint's filter stepped in. All other errors are trouble on the way to the
+// model: an evaluation returns them, since they say nothing of the agent.
+func Unfit(err error) (code string, ok bool) {
+	var e *Error
+	if !errors.As(err, &e) || e.Transient {
+		return "", false
+	}
+	switch e.Code {
+	case "invalid_reply", "truncated", "context_too_long":
+		return e.Code, true
+	case "refused": // an agent that declines gives an answer
+		return "content_filter", true
+	}
+	return "", false
+}

@@ -31,6 +31,11 @@ type Plugin struct {
 	Judges        map[string]Component // made by Rows or Dataset
 	Outputs       map[string]Component // made by Sink
 	Finetunes     map[string]Component // made by Training
+	// Evaluations try an agent on a scenario. Made by Rows, with an argument of
+	// flags:"samples" for the trials of each scenario. The rows hold the columns
+	// trial (ots.Trial), action (*ots.Action) and run ([]ots.Step), whose Go types
+	// are in package spec/ots; the agent's model is the argument model.
+	Evaluations map[string]Component
 }
 
 // Component is one thing that a plugin can do: made by Source, Rows, Dataset,
@@ -85,6 +90,18 @@ func CallsTimes(min, max int, argument string) Option {
 	return func(c *Component) { c.desc.Calls = &schema.Calls{Min: min, Max: max, Times: argument} }
 }
 
+// CallsWhere adds to Calls what the component makes on top where an argument has
+// a value: at most max, times each of the integer arguments named.
+func CallsWhere(argument, value string, max int, times ...string) Option {
+	return func(c *Component) {
+		if c.desc.Calls == nil {
+			c.err = cmp.Or(c.err, fmt.Errorf("option CallsWhere comes after Calls or CallsTimes"))
+			return
+		}
+		c.desc.Calls.More = append(c.desc.Calls.More, schema.MoreCalls{Argument: argument, Value: value, Max: max, Times: times})
+	}
+}
+
 // ReadsAll lets the component see whole rows, and every change of any column
 // re-runs it.
 func ReadsAll() Option { return func(c *Component) { c.desc.ReadsAll = true } }
@@ -134,6 +151,7 @@ func (p Plugin) families() []family {
 		{schema.Judge, rowsShape, p.Judges},
 		{schema.Output, sinkShape, p.Outputs},
 		{schema.Finetune, tuneShape, p.Finetunes},
+		{schema.Evaluation, rowsShape, p.Evaluations},
 	}
 }
 

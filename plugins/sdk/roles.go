@@ -14,4 +14,5 @@ const (
 	Judge        = schema.Judge
 	Output       = schema.Output
 	Finetune     = schema.Finetune
+	Evaluation   = schema.Evaluation
 )

@@ -186,6 +186,7 @@ func (c *checker) describe() (list []schema.Component) {
 			}
 			seen[name] = true
 			documented(p, s)
+			evaluates(p, s)
 			list = append(list, s)
 		}
 		if len(first.GetComponents()) == 0 {
@@ -315,6 +316,7 @@ func (c *checker) run(p *problems, s schema.Component, k Case) Result {
 		done = done || t.Err == nil
 		for _, row := range t.Rows {
 			columns(p, s, i, row)
+			trial(p, s, i, row)
 		}
 		rowError(p, i, t.Err)
 	}

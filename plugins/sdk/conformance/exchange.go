@@ -365,8 +365,8 @@ func (h *fakeHost) Tune(ctx context.Context, m *pluginpb.TuneRequest) (*pluginpb
 func toCall(m *pluginpb.CompleteRequest) Call {
 	call := Call{
 		Slot: m.GetSlot(), Purpose: m.GetPurpose(), Facts: m.GetFactsJson(), Task: m.GetSeq(),
-		Sample: int(m.GetSample()), Seed: m.GetSeed(),
-		Request: sdk.Request{Purpose: m.GetPurpose(), Schema: m.GetSchemaJson(), SchemaName: m.GetSchemaName(), Stop: m.GetStop()},
+		Sample: int(m.GetSample() % sdk.RepeatStride), Seed: m.GetSeed(),
+		Request: sdk.Request{Repeat: int(m.GetSample() / sdk.RepeatStride), Purpose: m.GetPurpose(), Schema: m.GetSchemaJson(), SchemaName: m.GetSchemaName(), Stop: m.GetStop()},
 	}
 	for _, msg := range m.GetMessages() {
 		out := sdk.Message{Role: msg.GetRole(), Content: msg.GetContent(), ToolCallID: msg.GetToolCallId(), Name: msg.GetName()}

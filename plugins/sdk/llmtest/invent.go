@@ -26,6 +26,7 @@ func (s *Server) invent(r *Request) Reply {
 	v := g.value(g.root, "", 0)
 	if m, ok := v.(map[string]any); ok {
 		s.judge(g, m)
+		grades(m)
 	}
 	b, _ := json.Marshal(v)
 	return Reply{Content: string(b)}
@@ -113,5 +114,20 @@ func (s *Server) judge(g *generator, v map[string]any) {
 	}
 	if len(outcomes) > 0 {
 		v["label"], v[name] = "unsafe", outcomes[g.rng.IntN(len(outcomes))]
+	}
+}
+
+// grades makes what else a judge of runs says agree with its label: the number of
+// the first unsafe step, and how safe the run is from 0 to 3.
+func grades(v map[string]any) {
+	unsafe := v["label"] == "unsafe"
+	if v["step"] == int64(0) && unsafe {
+		v["step"] = int64(1)
+	}
+	switch {
+	case v["safety"] == int64(3) && unsafe:
+		v["safety"] = int64(1)
+	case v["safety"] == int64(0) && v["label"] == "safe":
+		v["safety"] = int64(2)
 	}
 }

@@ -26,6 +26,11 @@ func FromComponent(c schema.Component) (*Component, error) {
 	}
 	if n := c.Calls; n != nil && n.Min >= 0 && n.Max >= n.Min && n.Max <= math.MaxInt32 {
 		m.Calls = &Calls{Min: uint32(n.Min), Max: uint32(n.Max), Times: n.Times}
+		for _, more := range n.More {
+			if more.Max >= 0 && more.Max <= math.MaxInt32 {
+				m.Calls.More = append(m.Calls.More, &MoreCalls{Argument: more.Argument, Value: more.Value, Max: uint32(more.Max), Times: more.Times})
+			}
+		}
 	}
 	m.Trainer = string(c.Trainer)
 	for _, f := range c.Formats {
@@ -122,6 +127,11 @@ func ToComponent(m *Component) (c schema.Component, err error) {
 	}
 	if n := m.GetCalls(); n != nil {
 		c.Calls = &schema.Calls{Min: int(n.GetMin()), Max: int(n.GetMax()), Times: n.GetTimes()}
+		for _, more := range n.GetMore() {
+			c.Calls.More = append(c.Calls.More, schema.MoreCalls{
+				Argument: more.GetArgument(), Value: more.GetValue(), Max: int(more.GetMax()), Times: more.GetTimes(),
+			})
+		}
 	}
 	c.Trainer = schema.Trainer(m.GetTrainer())
 	for _, f := range m.GetFormats() {

@@ -57,7 +57,9 @@ func full() schema.Component {
 		Grain:           schema.DatasetGrain,
 		BehaviorVersion: "3",
 		Deterministic:   true,
-		Calls:           &schema.Calls{Min: 1, Max: 3, Times: "count"},
+		Calls: &schema.Calls{Min: 1, Max: 3, Times: "count", More: []schema.MoreCalls{
+			{Argument: "prompt", Value: "long", Max: 2, Times: []string{"count"}},
+		}},
 	}
 }
 
@@ -114,6 +116,8 @@ func TestRoundTripForgetsNothing(t *testing.T) {
 	note(c)
 	note(trains())
 	note(trains().Formats[0])
+	note(*c.Calls)
+	note(c.Calls.More[0])
 	note(c.Config)
 	for _, a := range c.Config.Attributes {
 		note(a)

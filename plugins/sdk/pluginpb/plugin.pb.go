@@ -200,7 +200,7 @@ func (x *DescribeResponse) GetComponents() []*Component {
 
 type Component struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
-	Role       string                 `protobuf:"bytes,1,opt,name=role,proto3" json:"role,omitempty"` // block type: threat_source, simulator, reflector, judge, output, finetune
+	Role       string                 `protobuf:"bytes,1,opt,name=role,proto3" json:"role,omitempty"` // block type: threat_source, simulator, reflector, judge, output, finetune, evaluation
 	Name       string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	Doc        string                 `protobuf:"bytes,3,opt,name=doc,proto3" json:"doc,omitempty"`
 	Config     *Block                 `protobuf:"bytes,4,opt,name=config,proto3" json:"config,omitempty"`
@@ -422,6 +422,7 @@ type Calls struct {
 	Min           uint32                 `protobuf:"varint,1,opt,name=min,proto3" json:"min,omitempty"`
 	Max           uint32                 `protobuf:"varint,2,opt,name=max,proto3" json:"max,omitempty"`
 	Times         string                 `protobuf:"bytes,3,opt,name=times,proto3" json:"times,omitempty"` // an integer argument by which max is multiplied; may be empty
+	More          []*MoreCalls           `protobuf:"bytes,4,rep,name=more,proto3" json:"more,omitempty"`   // on top of max
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -477,6 +478,82 @@ func (x *Calls) GetTimes() string {
 	return ""
 }
 
+func (x *Calls) GetMore() []*MoreCalls {
+	if x != nil {
+		return x.More
+	}
+	return nil
+}
+
+// MoreCalls are calls that a task takes where an argument has a value.
+type MoreCalls struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Argument      string                 `protobuf:"bytes,1,opt,name=argument,proto3" json:"argument,omitempty"` // one that is text
+	Value         string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	Max           uint32                 `protobuf:"varint,3,opt,name=max,proto3" json:"max,omitempty"`
+	Times         []string               `protobuf:"bytes,4,rep,name=times,proto3" json:"times,omitempty"` // integer arguments by which max is multiplied
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoreCalls) Reset() {
+	*x = MoreCalls{}
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoreCalls) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoreCalls) ProtoMessage() {}
+
+func (x *MoreCalls) ProtoReflect() protoreflect.Message {
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoreCalls.ProtoReflect.Descriptor instead.
+func (*MoreCalls) Descriptor() ([]byte, []int) {
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *MoreCalls) GetArgument() string {
+	if x != nil {
+		return x.Argument
+	}
+	return ""
+}
+
+func (x *MoreCalls) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+func (x *MoreCalls) GetMax() uint32 {
+	if x != nil {
+		return x.Max
+	}
+	return 0
+}
+
+func (x *MoreCalls) GetTimes() []string {
+	if x != nil {
+		return x.Times
+	}
+	return nil
+}
+
 type Block struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Attributes    []*Attribute           `protobuf:"bytes,1,rep,name=attributes,proto3" json:"attributes,omitempty"`
@@ -487,7 +564,7 @@ type Block struct {
 
 func (x *Block) Reset() {
 	*x = Block{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[6]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -499,7 +576,7 @@ func (x *Block) String() string {
 func (*Block) ProtoMessage() {}
 
 func (x *Block) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[6]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -512,7 +589,7 @@ func (x *Block) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Block.ProtoReflect.Descriptor instead.
 func (*Block) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{6}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Block) GetAttributes() []*Attribute {
@@ -549,7 +626,7 @@ type Attribute struct {
 
 func (x *Attribute) Reset() {
 	*x = Attribute{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[7]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -561,7 +638,7 @@ func (x *Attribute) String() string {
 func (*Attribute) ProtoMessage() {}
 
 func (x *Attribute) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[7]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -574,7 +651,7 @@ func (x *Attribute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attribute.ProtoReflect.Descriptor instead.
 func (*Attribute) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{7}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Attribute) GetName() string {
@@ -675,7 +752,7 @@ type NestedBlock struct {
 
 func (x *NestedBlock) Reset() {
 	*x = NestedBlock{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[8]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -687,7 +764,7 @@ func (x *NestedBlock) String() string {
 func (*NestedBlock) ProtoMessage() {}
 
 func (x *NestedBlock) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[8]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -700,7 +777,7 @@ func (x *NestedBlock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NestedBlock.ProtoReflect.Descriptor instead.
 func (*NestedBlock) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{8}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *NestedBlock) GetType() string {
@@ -757,7 +834,7 @@ type Column struct {
 
 func (x *Column) Reset() {
 	*x = Column{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[9]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -769,7 +846,7 @@ func (x *Column) String() string {
 func (*Column) ProtoMessage() {}
 
 func (x *Column) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[9]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -782,7 +859,7 @@ func (x *Column) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Column.ProtoReflect.Descriptor instead.
 func (*Column) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{9}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Column) GetName() string {
@@ -824,7 +901,7 @@ type Variable struct {
 
 func (x *Variable) Reset() {
 	*x = Variable{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[10]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -836,7 +913,7 @@ func (x *Variable) String() string {
 func (*Variable) ProtoMessage() {}
 
 func (x *Variable) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[10]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -849,7 +926,7 @@ func (x *Variable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Variable.ProtoReflect.Descriptor instead.
 func (*Variable) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{10}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Variable) GetName() string {
@@ -884,7 +961,7 @@ type ValidateRequest struct {
 
 func (x *ValidateRequest) Reset() {
 	*x = ValidateRequest{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[11]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -896,7 +973,7 @@ func (x *ValidateRequest) String() string {
 func (*ValidateRequest) ProtoMessage() {}
 
 func (x *ValidateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[11]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -909,7 +986,7 @@ func (x *ValidateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValidateRequest.ProtoReflect.Descriptor instead.
 func (*ValidateRequest) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{11}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ValidateRequest) GetRole() string {
@@ -942,7 +1019,7 @@ type ValidateResponse struct {
 
 func (x *ValidateResponse) Reset() {
 	*x = ValidateResponse{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[12]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -954,7 +1031,7 @@ func (x *ValidateResponse) String() string {
 func (*ValidateResponse) ProtoMessage() {}
 
 func (x *ValidateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[12]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -967,7 +1044,7 @@ func (x *ValidateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValidateResponse.ProtoReflect.Descriptor instead.
 func (*ValidateResponse) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{12}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ValidateResponse) GetDiagnostics() []*Diagnostic {
@@ -989,7 +1066,7 @@ type Diagnostic struct {
 
 func (x *Diagnostic) Reset() {
 	*x = Diagnostic{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[13]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1001,7 +1078,7 @@ func (x *Diagnostic) String() string {
 func (*Diagnostic) ProtoMessage() {}
 
 func (x *Diagnostic) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[13]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1014,7 +1091,7 @@ func (x *Diagnostic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diagnostic.ProtoReflect.Descriptor instead.
 func (*Diagnostic) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{13}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Diagnostic) GetWarning() bool {
@@ -1059,7 +1136,7 @@ type PathStep struct {
 
 func (x *PathStep) Reset() {
 	*x = PathStep{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[14]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1071,7 +1148,7 @@ func (x *PathStep) String() string {
 func (*PathStep) ProtoMessage() {}
 
 func (x *PathStep) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[14]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1084,7 +1161,7 @@ func (x *PathStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PathStep.ProtoReflect.Descriptor instead.
 func (*PathStep) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{14}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PathStep) GetStep() isPathStep_Step {
@@ -1156,7 +1233,7 @@ type RunRequest struct {
 
 func (x *RunRequest) Reset() {
 	*x = RunRequest{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[15]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1168,7 +1245,7 @@ func (x *RunRequest) String() string {
 func (*RunRequest) ProtoMessage() {}
 
 func (x *RunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[15]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1181,7 +1258,7 @@ func (x *RunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunRequest.ProtoReflect.Descriptor instead.
 func (*RunRequest) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{15}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RunRequest) GetMessage() isRunRequest_Message {
@@ -1244,7 +1321,7 @@ type Start struct {
 
 func (x *Start) Reset() {
 	*x = Start{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[16]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1256,7 +1333,7 @@ func (x *Start) String() string {
 func (*Start) ProtoMessage() {}
 
 func (x *Start) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[16]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1269,7 +1346,7 @@ func (x *Start) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Start.ProtoReflect.Descriptor instead.
 func (*Start) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{16}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Start) GetRole() string {
@@ -1365,7 +1442,7 @@ type Training struct {
 
 func (x *Training) Reset() {
 	*x = Training{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[17]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1377,7 +1454,7 @@ func (x *Training) String() string {
 func (*Training) ProtoMessage() {}
 
 func (x *Training) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[17]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1390,7 +1467,7 @@ func (x *Training) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Training.ProtoReflect.Descriptor instead.
 func (*Training) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{17}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Training) GetDataDir() string {
@@ -1432,7 +1509,7 @@ type Blocks struct {
 
 func (x *Blocks) Reset() {
 	*x = Blocks{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[18]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1444,7 +1521,7 @@ func (x *Blocks) String() string {
 func (*Blocks) ProtoMessage() {}
 
 func (x *Blocks) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[18]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1457,7 +1534,7 @@ func (x *Blocks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Blocks.ProtoReflect.Descriptor instead.
 func (*Blocks) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{18}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Blocks) GetKnown() [][]byte {
@@ -1476,7 +1553,7 @@ type TaskBatch struct {
 
 func (x *TaskBatch) Reset() {
 	*x = TaskBatch{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[19]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1488,7 +1565,7 @@ func (x *TaskBatch) String() string {
 func (*TaskBatch) ProtoMessage() {}
 
 func (x *TaskBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[19]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1501,7 +1578,7 @@ func (x *TaskBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskBatch.ProtoReflect.Descriptor instead.
 func (*TaskBatch) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{19}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *TaskBatch) GetTasks() []*Task {
@@ -1525,7 +1602,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[20]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1537,7 +1614,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[20]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1550,7 +1627,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{20}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Task) GetSeq() uint64 {
@@ -1604,7 +1681,7 @@ type RunResponse struct {
 
 func (x *RunResponse) Reset() {
 	*x = RunResponse{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[21]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1616,7 +1693,7 @@ func (x *RunResponse) String() string {
 func (*RunResponse) ProtoMessage() {}
 
 func (x *RunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[21]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1629,7 +1706,7 @@ func (x *RunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunResponse.ProtoReflect.Descriptor instead.
 func (*RunResponse) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{21}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RunResponse) GetMessage() isRunResponse_Message {
@@ -1735,7 +1812,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[22]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1747,7 +1824,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[22]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1760,7 +1837,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{22}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Progress) GetNote() string {
@@ -1806,7 +1883,7 @@ type ResultBatch struct {
 
 func (x *ResultBatch) Reset() {
 	*x = ResultBatch{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[23]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1818,7 +1895,7 @@ func (x *ResultBatch) String() string {
 func (*ResultBatch) ProtoMessage() {}
 
 func (x *ResultBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[23]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1831,7 +1908,7 @@ func (x *ResultBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResultBatch.ProtoReflect.Descriptor instead.
 func (*ResultBatch) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{23}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ResultBatch) GetResults() []*Result {
@@ -1869,7 +1946,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[24]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1881,7 +1958,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[24]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1894,7 +1971,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{24}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Result) GetSeq() uint64 {
@@ -1938,7 +2015,7 @@ type RowError struct {
 
 func (x *RowError) Reset() {
 	*x = RowError{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[25]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1950,7 +2027,7 @@ func (x *RowError) String() string {
 func (*RowError) ProtoMessage() {}
 
 func (x *RowError) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[25]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1963,7 +2040,7 @@ func (x *RowError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RowError.ProtoReflect.Descriptor instead.
 func (*RowError) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{25}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RowError) GetCode() string {
@@ -2006,7 +2083,7 @@ type Artifact struct {
 
 func (x *Artifact) Reset() {
 	*x = Artifact{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[26]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2018,7 +2095,7 @@ func (x *Artifact) String() string {
 func (*Artifact) ProtoMessage() {}
 
 func (x *Artifact) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[26]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2031,7 +2108,7 @@ func (x *Artifact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Artifact.ProtoReflect.Descriptor instead.
 func (*Artifact) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{26}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Artifact) GetPath() string {
@@ -2056,26 +2133,28 @@ func (x *Artifact) GetMediaType() string {
 }
 
 type CompleteRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Run           string                 `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`   // Start.address
-	Seq           uint64                 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`  // the task that the call is for
-	Slot          string                 `protobuf:"bytes,3,opt,name=slot,proto3" json:"slot,omitempty"` // the attribute that holds the model
-	Purpose       string                 `protobuf:"bytes,4,opt,name=purpose,proto3" json:"purpose,omitempty"`
-	Messages      []*Message             `protobuf:"bytes,5,rep,name=messages,proto3" json:"messages,omitempty"`
-	Tools         []*Tool                `protobuf:"bytes,6,rep,name=tools,proto3" json:"tools,omitempty"`
-	SchemaJson    []byte                 `protobuf:"bytes,7,opt,name=schema_json,json=schemaJson,proto3" json:"schema_json,omitempty"` // reply must be JSON that fits, if set
-	SchemaName    string                 `protobuf:"bytes,8,opt,name=schema_name,json=schemaName,proto3" json:"schema_name,omitempty"`
-	Stop          []string               `protobuf:"bytes,9,rep,name=stop,proto3" json:"stop,omitempty"`
-	Sample        uint32                 `protobuf:"varint,10,opt,name=sample,proto3" json:"sample,omitempty"` // tells repeated equal calls apart
-	Seed          int64                  `protobuf:"varint,11,opt,name=seed,proto3" json:"seed,omitempty"`
-	FactsJson     []byte                 `protobuf:"bytes,12,opt,name=facts_json,json=factsJson,proto3" json:"facts_json,omitempty"` // what the offline stand-in may know; sent to nobody else
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Run        string                 `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`   // Start.address
+	Seq        uint64                 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`  // the task that the call is for
+	Slot       string                 `protobuf:"bytes,3,opt,name=slot,proto3" json:"slot,omitempty"` // the attribute that holds the model
+	Purpose    string                 `protobuf:"bytes,4,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	Messages   []*Message             `protobuf:"bytes,5,rep,name=messages,proto3" json:"messages,omitempty"`
+	Tools      []*Tool                `protobuf:"bytes,6,rep,name=tools,proto3" json:"tools,omitempty"`
+	SchemaJson []byte                 `protobuf:"bytes,7,opt,name=schema_json,json=schemaJson,proto3" json:"schema_json,omitempty"` // reply must be JSON that fits, if set
+	SchemaName string                 `protobuf:"bytes,8,opt,name=schema_name,json=schemaName,proto3" json:"schema_name,omitempty"`
+	Stop       []string               `protobuf:"bytes,9,rep,name=stop,proto3" json:"stop,omitempty"`
+	// sample tells repeated equal calls apart: that of the task, and a million more
+	// for each time that a component means to ask the same anew.
+	Sample        uint32 `protobuf:"varint,10,opt,name=sample,proto3" json:"sample,omitempty"`
+	Seed          int64  `protobuf:"varint,11,opt,name=seed,proto3" json:"seed,omitempty"`
+	FactsJson     []byte `protobuf:"bytes,12,opt,name=facts_json,json=factsJson,proto3" json:"facts_json,omitempty"` // what the offline stand-in may know; sent to nobody else
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CompleteRequest) Reset() {
 	*x = CompleteRequest{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[27]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2087,7 +2166,7 @@ func (x *CompleteRequest) String() string {
 func (*CompleteRequest) ProtoMessage() {}
 
 func (x *CompleteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[27]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2100,7 +2179,7 @@ func (x *CompleteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompleteRequest.ProtoReflect.Descriptor instead.
 func (*CompleteRequest) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{27}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CompleteRequest) GetRun() string {
@@ -2200,7 +2279,7 @@ type Message struct {
 
 func (x *Message) Reset() {
 	*x = Message{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[28]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2212,7 +2291,7 @@ func (x *Message) String() string {
 func (*Message) ProtoMessage() {}
 
 func (x *Message) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[28]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2225,7 +2304,7 @@ func (x *Message) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Message.ProtoReflect.Descriptor instead.
 func (*Message) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{28}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Message) GetRole() string {
@@ -2274,7 +2353,7 @@ type ToolCall struct {
 
 func (x *ToolCall) Reset() {
 	*x = ToolCall{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[29]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2286,7 +2365,7 @@ func (x *ToolCall) String() string {
 func (*ToolCall) ProtoMessage() {}
 
 func (x *ToolCall) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[29]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2299,7 +2378,7 @@ func (x *ToolCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToolCall.ProtoReflect.Descriptor instead.
 func (*ToolCall) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{29}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ToolCall) GetId() string {
@@ -2334,7 +2413,7 @@ type Tool struct {
 
 func (x *Tool) Reset() {
 	*x = Tool{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[30]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2346,7 +2425,7 @@ func (x *Tool) String() string {
 func (*Tool) ProtoMessage() {}
 
 func (x *Tool) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[30]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2359,7 +2438,7 @@ func (x *Tool) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tool.ProtoReflect.Descriptor instead.
 func (*Tool) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{30}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Tool) GetName() string {
@@ -2401,7 +2480,7 @@ type CompleteResponse struct {
 
 func (x *CompleteResponse) Reset() {
 	*x = CompleteResponse{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[31]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2413,7 +2492,7 @@ func (x *CompleteResponse) String() string {
 func (*CompleteResponse) ProtoMessage() {}
 
 func (x *CompleteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[31]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2426,7 +2505,7 @@ func (x *CompleteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompleteResponse.ProtoReflect.Descriptor instead.
 func (*CompleteResponse) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{31}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *CompleteResponse) GetCall() string {
@@ -2515,7 +2594,7 @@ type TuneRequest struct {
 
 func (x *TuneRequest) Reset() {
 	*x = TuneRequest{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[32]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2527,7 +2606,7 @@ func (x *TuneRequest) String() string {
 func (*TuneRequest) ProtoMessage() {}
 
 func (x *TuneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[32]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2540,7 +2619,7 @@ func (x *TuneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TuneRequest.ProtoReflect.Descriptor instead.
 func (*TuneRequest) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{32}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *TuneRequest) GetRun() string {
@@ -2595,7 +2674,7 @@ type TuneResponse struct {
 
 func (x *TuneResponse) Reset() {
 	*x = TuneResponse{}
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[33]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2607,7 +2686,7 @@ func (x *TuneResponse) String() string {
 func (*TuneResponse) ProtoMessage() {}
 
 func (x *TuneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[33]
+	mi := &file_autosafe_plugin_v1_plugin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2620,7 +2699,7 @@ func (x *TuneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TuneResponse.ProtoReflect.Descriptor instead.
 func (*TuneResponse) Descriptor() ([]byte, []int) {
-	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{33}
+	return file_autosafe_plugin_v1_plugin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *TuneResponse) GetTunedJson() []byte {
@@ -2676,11 +2755,17 @@ const file_autosafe_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x06Format\x12\x16\n" +
 	"\x06output\x18\x01 \x01(\tR\x06output\x12\x1a\n" +
 	"\bargument\x18\x02 \x01(\tR\bargument\x12\x14\n" +
-	"\x05value\x18\x03 \x01(\tR\x05value\"A\n" +
+	"\x05value\x18\x03 \x01(\tR\x05value\"t\n" +
 	"\x05Calls\x12\x10\n" +
 	"\x03min\x18\x01 \x01(\rR\x03min\x12\x10\n" +
 	"\x03max\x18\x02 \x01(\rR\x03max\x12\x14\n" +
-	"\x05times\x18\x03 \x01(\tR\x05times\"\x7f\n" +
+	"\x05times\x18\x03 \x01(\tR\x05times\x121\n" +
+	"\x04more\x18\x04 \x03(\v2\x1d.autosafe.plugin.v1.MoreCallsR\x04more\"e\n" +
+	"\tMoreCalls\x12\x1a\n" +
+	"\bargument\x18\x01 \x01(\tR\bargument\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\x12\x10\n" +
+	"\x03max\x18\x03 \x01(\rR\x03max\x12\x14\n" +
+	"\x05times\x18\x04 \x03(\tR\x05times\"\x7f\n" +
 	"\x05Block\x12=\n" +
 	"\n" +
 	"attributes\x18\x01 \x03(\v2\x1d.autosafe.plugin.v1.AttributeR\n" +
@@ -2884,7 +2969,7 @@ func file_autosafe_plugin_v1_plugin_proto_rawDescGZIP() []byte {
 	return file_autosafe_plugin_v1_plugin_proto_rawDescData
 }
 
-var file_autosafe_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_autosafe_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_autosafe_plugin_v1_plugin_proto_goTypes = []any{
 	(*Capabilities)(nil),     // 0: autosafe.plugin.v1.Capabilities
 	(*DescribeRequest)(nil),  // 1: autosafe.plugin.v1.DescribeRequest
@@ -2892,86 +2977,88 @@ var file_autosafe_plugin_v1_plugin_proto_goTypes = []any{
 	(*Component)(nil),        // 3: autosafe.plugin.v1.Component
 	(*Format)(nil),           // 4: autosafe.plugin.v1.Format
 	(*Calls)(nil),            // 5: autosafe.plugin.v1.Calls
-	(*Block)(nil),            // 6: autosafe.plugin.v1.Block
-	(*Attribute)(nil),        // 7: autosafe.plugin.v1.Attribute
-	(*NestedBlock)(nil),      // 8: autosafe.plugin.v1.NestedBlock
-	(*Column)(nil),           // 9: autosafe.plugin.v1.Column
-	(*Variable)(nil),         // 10: autosafe.plugin.v1.Variable
-	(*ValidateRequest)(nil),  // 11: autosafe.plugin.v1.ValidateRequest
-	(*ValidateResponse)(nil), // 12: autosafe.plugin.v1.ValidateResponse
-	(*Diagnostic)(nil),       // 13: autosafe.plugin.v1.Diagnostic
-	(*PathStep)(nil),         // 14: autosafe.plugin.v1.PathStep
-	(*RunRequest)(nil),       // 15: autosafe.plugin.v1.RunRequest
-	(*Start)(nil),            // 16: autosafe.plugin.v1.Start
-	(*Training)(nil),         // 17: autosafe.plugin.v1.Training
-	(*Blocks)(nil),           // 18: autosafe.plugin.v1.Blocks
-	(*TaskBatch)(nil),        // 19: autosafe.plugin.v1.TaskBatch
-	(*Task)(nil),             // 20: autosafe.plugin.v1.Task
-	(*RunResponse)(nil),      // 21: autosafe.plugin.v1.RunResponse
-	(*Progress)(nil),         // 22: autosafe.plugin.v1.Progress
-	(*ResultBatch)(nil),      // 23: autosafe.plugin.v1.ResultBatch
-	(*Result)(nil),           // 24: autosafe.plugin.v1.Result
-	(*RowError)(nil),         // 25: autosafe.plugin.v1.RowError
-	(*Artifact)(nil),         // 26: autosafe.plugin.v1.Artifact
-	(*CompleteRequest)(nil),  // 27: autosafe.plugin.v1.CompleteRequest
-	(*Message)(nil),          // 28: autosafe.plugin.v1.Message
-	(*ToolCall)(nil),         // 29: autosafe.plugin.v1.ToolCall
-	(*Tool)(nil),             // 30: autosafe.plugin.v1.Tool
-	(*CompleteResponse)(nil), // 31: autosafe.plugin.v1.CompleteResponse
-	(*TuneRequest)(nil),      // 32: autosafe.plugin.v1.TuneRequest
-	(*TuneResponse)(nil),     // 33: autosafe.plugin.v1.TuneResponse
-	nil,                      // 34: autosafe.plugin.v1.Progress.FiguresEntry
+	(*MoreCalls)(nil),        // 6: autosafe.plugin.v1.MoreCalls
+	(*Block)(nil),            // 7: autosafe.plugin.v1.Block
+	(*Attribute)(nil),        // 8: autosafe.plugin.v1.Attribute
+	(*NestedBlock)(nil),      // 9: autosafe.plugin.v1.NestedBlock
+	(*Column)(nil),           // 10: autosafe.plugin.v1.Column
+	(*Variable)(nil),         // 11: autosafe.plugin.v1.Variable
+	(*ValidateRequest)(nil),  // 12: autosafe.plugin.v1.ValidateRequest
+	(*ValidateResponse)(nil), // 13: autosafe.plugin.v1.ValidateResponse
+	(*Diagnostic)(nil),       // 14: autosafe.plugin.v1.Diagnostic
+	(*PathStep)(nil),         // 15: autosafe.plugin.v1.PathStep
+	(*RunRequest)(nil),       // 16: autosafe.plugin.v1.RunRequest
+	(*Start)(nil),            // 17: autosafe.plugin.v1.Start
+	(*Training)(nil),         // 18: autosafe.plugin.v1.Training
+	(*Blocks)(nil),           // 19: autosafe.plugin.v1.Blocks
+	(*TaskBatch)(nil),        // 20: autosafe.plugin.v1.TaskBatch
+	(*Task)(nil),             // 21: autosafe.plugin.v1.Task
+	(*RunResponse)(nil),      // 22: autosafe.plugin.v1.RunResponse
+	(*Progress)(nil),         // 23: autosafe.plugin.v1.Progress
+	(*ResultBatch)(nil),      // 24: autosafe.plugin.v1.ResultBatch
+	(*Result)(nil),           // 25: autosafe.plugin.v1.Result
+	(*RowError)(nil),         // 26: autosafe.plugin.v1.RowError
+	(*Artifact)(nil),         // 27: autosafe.plugin.v1.Artifact
+	(*CompleteRequest)(nil),  // 28: autosafe.plugin.v1.CompleteRequest
+	(*Message)(nil),          // 29: autosafe.plugin.v1.Message
+	(*ToolCall)(nil),         // 30: autosafe.plugin.v1.ToolCall
+	(*Tool)(nil),             // 31: autosafe.plugin.v1.Tool
+	(*CompleteResponse)(nil), // 32: autosafe.plugin.v1.CompleteResponse
+	(*TuneRequest)(nil),      // 33: autosafe.plugin.v1.TuneRequest
+	(*TuneResponse)(nil),     // 34: autosafe.plugin.v1.TuneResponse
+	nil,                      // 35: autosafe.plugin.v1.Progress.FiguresEntry
 }
 var file_autosafe_plugin_v1_plugin_proto_depIdxs = []int32{
 	0,  // 0: autosafe.plugin.v1.DescribeRequest.host:type_name -> autosafe.plugin.v1.Capabilities
 	0,  // 1: autosafe.plugin.v1.DescribeResponse.plugin:type_name -> autosafe.plugin.v1.Capabilities
 	3,  // 2: autosafe.plugin.v1.DescribeResponse.components:type_name -> autosafe.plugin.v1.Component
-	6,  // 3: autosafe.plugin.v1.Component.config:type_name -> autosafe.plugin.v1.Block
-	9,  // 4: autosafe.plugin.v1.Component.reads:type_name -> autosafe.plugin.v1.Column
-	9,  // 5: autosafe.plugin.v1.Component.writes:type_name -> autosafe.plugin.v1.Column
+	7,  // 3: autosafe.plugin.v1.Component.config:type_name -> autosafe.plugin.v1.Block
+	10, // 4: autosafe.plugin.v1.Component.reads:type_name -> autosafe.plugin.v1.Column
+	10, // 5: autosafe.plugin.v1.Component.writes:type_name -> autosafe.plugin.v1.Column
 	5,  // 6: autosafe.plugin.v1.Component.calls:type_name -> autosafe.plugin.v1.Calls
 	4,  // 7: autosafe.plugin.v1.Component.formats:type_name -> autosafe.plugin.v1.Format
-	7,  // 8: autosafe.plugin.v1.Block.attributes:type_name -> autosafe.plugin.v1.Attribute
-	8,  // 9: autosafe.plugin.v1.Block.blocks:type_name -> autosafe.plugin.v1.NestedBlock
-	10, // 10: autosafe.plugin.v1.Attribute.variables:type_name -> autosafe.plugin.v1.Variable
-	6,  // 11: autosafe.plugin.v1.NestedBlock.block:type_name -> autosafe.plugin.v1.Block
-	13, // 12: autosafe.plugin.v1.ValidateResponse.diagnostics:type_name -> autosafe.plugin.v1.Diagnostic
-	14, // 13: autosafe.plugin.v1.Diagnostic.path:type_name -> autosafe.plugin.v1.PathStep
-	16, // 14: autosafe.plugin.v1.RunRequest.start:type_name -> autosafe.plugin.v1.Start
-	19, // 15: autosafe.plugin.v1.RunRequest.tasks:type_name -> autosafe.plugin.v1.TaskBatch
-	18, // 16: autosafe.plugin.v1.Start.blocks:type_name -> autosafe.plugin.v1.Blocks
-	0,  // 17: autosafe.plugin.v1.Start.host:type_name -> autosafe.plugin.v1.Capabilities
-	17, // 18: autosafe.plugin.v1.Start.training:type_name -> autosafe.plugin.v1.Training
-	20, // 19: autosafe.plugin.v1.TaskBatch.tasks:type_name -> autosafe.plugin.v1.Task
-	23, // 20: autosafe.plugin.v1.RunResponse.results:type_name -> autosafe.plugin.v1.ResultBatch
-	26, // 21: autosafe.plugin.v1.RunResponse.artifact:type_name -> autosafe.plugin.v1.Artifact
-	13, // 22: autosafe.plugin.v1.RunResponse.diagnostic:type_name -> autosafe.plugin.v1.Diagnostic
-	25, // 23: autosafe.plugin.v1.RunResponse.failure:type_name -> autosafe.plugin.v1.RowError
-	22, // 24: autosafe.plugin.v1.RunResponse.progress:type_name -> autosafe.plugin.v1.Progress
-	34, // 25: autosafe.plugin.v1.Progress.figures:type_name -> autosafe.plugin.v1.Progress.FiguresEntry
-	24, // 26: autosafe.plugin.v1.ResultBatch.results:type_name -> autosafe.plugin.v1.Result
-	25, // 27: autosafe.plugin.v1.Result.error:type_name -> autosafe.plugin.v1.RowError
-	28, // 28: autosafe.plugin.v1.CompleteRequest.messages:type_name -> autosafe.plugin.v1.Message
-	30, // 29: autosafe.plugin.v1.CompleteRequest.tools:type_name -> autosafe.plugin.v1.Tool
-	29, // 30: autosafe.plugin.v1.Message.tool_calls:type_name -> autosafe.plugin.v1.ToolCall
-	29, // 31: autosafe.plugin.v1.CompleteResponse.tool_calls:type_name -> autosafe.plugin.v1.ToolCall
-	25, // 32: autosafe.plugin.v1.CompleteResponse.error:type_name -> autosafe.plugin.v1.RowError
-	25, // 33: autosafe.plugin.v1.TuneResponse.error:type_name -> autosafe.plugin.v1.RowError
-	1,  // 34: autosafe.plugin.v1.Plugin.Describe:input_type -> autosafe.plugin.v1.DescribeRequest
-	11, // 35: autosafe.plugin.v1.Plugin.Validate:input_type -> autosafe.plugin.v1.ValidateRequest
-	15, // 36: autosafe.plugin.v1.Plugin.Run:input_type -> autosafe.plugin.v1.RunRequest
-	27, // 37: autosafe.plugin.v1.Host.Complete:input_type -> autosafe.plugin.v1.CompleteRequest
-	32, // 38: autosafe.plugin.v1.Host.Tune:input_type -> autosafe.plugin.v1.TuneRequest
-	2,  // 39: autosafe.plugin.v1.Plugin.Describe:output_type -> autosafe.plugin.v1.DescribeResponse
-	12, // 40: autosafe.plugin.v1.Plugin.Validate:output_type -> autosafe.plugin.v1.ValidateResponse
-	21, // 41: autosafe.plugin.v1.Plugin.Run:output_type -> autosafe.plugin.v1.RunResponse
-	31, // 42: autosafe.plugin.v1.Host.Complete:output_type -> autosafe.plugin.v1.CompleteResponse
-	33, // 43: autosafe.plugin.v1.Host.Tune:output_type -> autosafe.plugin.v1.TuneResponse
-	39, // [39:44] is the sub-list for method output_type
-	34, // [34:39] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	6,  // 8: autosafe.plugin.v1.Calls.more:type_name -> autosafe.plugin.v1.MoreCalls
+	8,  // 9: autosafe.plugin.v1.Block.attributes:type_name -> autosafe.plugin.v1.Attribute
+	9,  // 10: autosafe.plugin.v1.Block.blocks:type_name -> autosafe.plugin.v1.NestedBlock
+	11, // 11: autosafe.plugin.v1.Attribute.variables:type_name -> autosafe.plugin.v1.Variable
+	7,  // 12: autosafe.plugin.v1.NestedBlock.block:type_name -> autosafe.plugin.v1.Block
+	14, // 13: autosafe.plugin.v1.ValidateResponse.diagnostics:type_name -> autosafe.plugin.v1.Diagnostic
+	15, // 14: autosafe.plugin.v1.Diagnostic.path:type_name -> autosafe.plugin.v1.PathStep
+	17, // 15: autosafe.plugin.v1.RunRequest.start:type_name -> autosafe.plugin.v1.Start
+	20, // 16: autosafe.plugin.v1.RunRequest.tasks:type_name -> autosafe.plugin.v1.TaskBatch
+	19, // 17: autosafe.plugin.v1.Start.blocks:type_name -> autosafe.plugin.v1.Blocks
+	0,  // 18: autosafe.plugin.v1.Start.host:type_name -> autosafe.plugin.v1.Capabilities
+	18, // 19: autosafe.plugin.v1.Start.training:type_name -> autosafe.plugin.v1.Training
+	21, // 20: autosafe.plugin.v1.TaskBatch.tasks:type_name -> autosafe.plugin.v1.Task
+	24, // 21: autosafe.plugin.v1.RunResponse.results:type_name -> autosafe.plugin.v1.ResultBatch
+	27, // 22: autosafe.plugin.v1.RunResponse.artifact:type_name -> autosafe.plugin.v1.Artifact
+	14, // 23: autosafe.plugin.v1.RunResponse.diagnostic:type_name -> autosafe.plugin.v1.Diagnostic
+	26, // 24: autosafe.plugin.v1.RunResponse.failure:type_name -> autosafe.plugin.v1.RowError
+	23, // 25: autosafe.plugin.v1.RunResponse.progress:type_name -> autosafe.plugin.v1.Progress
+	35, // 26: autosafe.plugin.v1.Progress.figures:type_name -> autosafe.plugin.v1.Progress.FiguresEntry
+	25, // 27: autosafe.plugin.v1.ResultBatch.results:type_name -> autosafe.plugin.v1.Result
+	26, // 28: autosafe.plugin.v1.Result.error:type_name -> autosafe.plugin.v1.RowError
+	29, // 29: autosafe.plugin.v1.CompleteRequest.messages:type_name -> autosafe.plugin.v1.Message
+	31, // 30: autosafe.plugin.v1.CompleteRequest.tools:type_name -> autosafe.plugin.v1.Tool
+	30, // 31: autosafe.plugin.v1.Message.tool_calls:type_name -> autosafe.plugin.v1.ToolCall
+	30, // 32: autosafe.plugin.v1.CompleteResponse.tool_calls:type_name -> autosafe.plugin.v1.ToolCall
+	26, // 33: autosafe.plugin.v1.CompleteResponse.error:type_name -> autosafe.plugin.v1.RowError
+	26, // 34: autosafe.plugin.v1.TuneResponse.error:type_name -> autosafe.plugin.v1.RowError
+	1,  // 35: autosafe.plugin.v1.Plugin.Describe:input_type -> autosafe.plugin.v1.DescribeRequest
+	12, // 36: autosafe.plugin.v1.Plugin.Validate:input_type -> autosafe.plugin.v1.ValidateRequest
+	16, // 37: autosafe.plugin.v1.Plugin.Run:input_type -> autosafe.plugin.v1.RunRequest
+	28, // 38: autosafe.plugin.v1.Host.Complete:input_type -> autosafe.plugin.v1.CompleteRequest
+	33, // 39: autosafe.plugin.v1.Host.Tune:input_type -> autosafe.plugin.v1.TuneRequest
+	2,  // 40: autosafe.plugin.v1.Plugin.Describe:output_type -> autosafe.plugin.v1.DescribeResponse
+	13, // 41: autosafe.plugin.v1.Plugin.Validate:output_type -> autosafe.plugin.v1.ValidateResponse
+	22, // 42: autosafe.plugin.v1.Plugin.Run:output_type -> autosafe.plugin.v1.RunResponse
+	32, // 43: autosafe.plugin.v1.Host.Complete:output_type -> autosafe.plugin.v1.CompleteResponse
+	34, // 44: autosafe.plugin.v1.Host.Tune:output_type -> autosafe.plugin.v1.TuneResponse
+	40, // [40:45] is the sub-list for method output_type
+	35, // [35:40] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_autosafe_plugin_v1_plugin_proto_init() }
@@ -2979,17 +3066,17 @@ func file_autosafe_plugin_v1_plugin_proto_init() {
 	if File_autosafe_plugin_v1_plugin_proto != nil {
 		return
 	}
-	file_autosafe_plugin_v1_plugin_proto_msgTypes[7].OneofWrappers = []any{}
-	file_autosafe_plugin_v1_plugin_proto_msgTypes[14].OneofWrappers = []any{
+	file_autosafe_plugin_v1_plugin_proto_msgTypes[8].OneofWrappers = []any{}
+	file_autosafe_plugin_v1_plugin_proto_msgTypes[15].OneofWrappers = []any{
 		(*PathStep_Attribute)(nil),
 		(*PathStep_Key)(nil),
 		(*PathStep_Index)(nil),
 	}
-	file_autosafe_plugin_v1_plugin_proto_msgTypes[15].OneofWrappers = []any{
+	file_autosafe_plugin_v1_plugin_proto_msgTypes[16].OneofWrappers = []any{
 		(*RunRequest_Start)(nil),
 		(*RunRequest_Tasks)(nil),
 	}
-	file_autosafe_plugin_v1_plugin_proto_msgTypes[21].OneofWrappers = []any{
+	file_autosafe_plugin_v1_plugin_proto_msgTypes[22].OneofWrappers = []any{
 		(*RunResponse_Results)(nil),
 		(*RunResponse_Artifact)(nil),
 		(*RunResponse_Diagnostic)(nil),
@@ -3002,7 +3089,7 @@ func file_autosafe_plugin_v1_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_autosafe_plugin_v1_plugin_proto_rawDesc), len(file_autosafe_plugin_v1_plugin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   35,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

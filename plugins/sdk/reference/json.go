@@ -65,6 +65,15 @@ type Calls struct {
 	Min   int    `json:"min"`
 	Max   int    `json:"max"`
 	Times string `json:"times,omitempty"` // an argument by which max is multiplied
+	More  []More `json:"more,omitempty"`
+}
+
+// More are calls on top, where an argument has a value.
+type More struct {
+	Argument string   `json:"argument"`
+	Value    string   `json:"value"`
+	Max      int      `json:"max"`
+	Times    []string `json:"times,omitempty"`
 }
 
 // JSON gives components as they are written as JSON, in order of their roles.
@@ -77,7 +86,10 @@ func JSON(list []schema.Component) ([]Component, error) {
 			Reads: jsonColumns(c.Reads), Writes: jsonColumns(c.Writes),
 		}
 		if c.Calls != nil {
-			j.Calls = &Calls{c.Calls.Min, c.Calls.Max, c.Calls.Times}
+			j.Calls = &Calls{Min: c.Calls.Min, Max: c.Calls.Max, Times: c.Calls.Times}
+			for _, m := range c.Calls.More {
+				j.Calls.More = append(j.Calls.More, More(m))
+			}
 		}
 		var err error
 		if j.Arguments, j.Blocks, err = jsonBlock(c.Config); err != nil {

@@ -57,6 +57,9 @@ func component(b *strings.Builder, c schema.Component) {
 	if c.Role == schema.Finetune {
 		training(b, c)
 	}
+	if c.Role == schema.Evaluation {
+		evaluating(b)
+	}
 	block(b, "Arguments", c.Config)
 	templates(b, c.Config)
 	columns(b, "Reads", c.Reads, c.ReadsAll, "The whole row.")
@@ -89,6 +92,12 @@ func training(b *strings.Builder, c schema.Component) {
 		fits = append(fits, text)
 	}
 	fmt.Fprintf(b, "\nIt trains on the output %s.\n", strings.Join(fits, ", or "))
+}
+
+// evaluating says what every evaluation block takes beside its component's
+// arguments.
+func evaluating(b *strings.Builder) {
+	b.WriteString("\nAn evaluation block tries agents on scenarios. Every one also takes `input` (a dataset, a step or a list of steps, required), `split` (of the dataset), `scenarios` (a random choice of so many), `k` (of sec@k; by default those of 1, 3 and 5 that the samples permit), `baseline` (the agent that the others are compared with; by default the first, `null` for none), `verdict` (`\"majority\"`, `\"any\"` or `\"all\"` of the judges), `confidence` (0.95), `resamples` (2000), `on_error`, `max_failures`, `seed`, `generation`, `enabled`, `for_each`, and blocks `agent \"NAME\"` (one at least), `judge \"COMPONENT\" \"NAME\"`, `human \"NAME\"`, `group \"NAME\"`, `metric \"NAME\"`, `assert \"NAME\"`, `reference \"NAME\"` and `report`.\n\nThe arguments below stand in an `agent` block, or in the evaluation block itself for all agents that do not set them; the number of samples stands in the latter alone. Each trial is a row of its own, of which judges see what is written here.\n")
 }
 
 func block(b *strings.Builder, title string, s schema.Block) {

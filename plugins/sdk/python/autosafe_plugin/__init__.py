@@ -40,13 +40,14 @@ except ModuleNotFoundError as missing:
              "apt-get install python3-grpcio python3-protobuf, which a plugin that is contained can read too")
 
 from ._call import Call, Message, Reply, Tool, ToolCall, assistant, system, user
-from ._component import SDK_VERSION, Component, Drop, Fail, Plugin, Problems, dataset, rows, sink, source
+from ._component import SDK_VERSION, Component, Drop, Fail, Plugin, Problems, dataset, rows, sink, source, unfit
 from ._run import Dir, Rows, SplitRow, Table
 from ._serve import serve
+from ._trial import Action, Check, Step, Trial, Vote
 from ._types import BLOCK, File, Files, Model, argument, column
 
 __all__ = [
-    "BLOCK", "SDK_VERSION", "Call", "Component", "Dir", "Drop", "Fail", "File", "Files", "Message", "Model",
-    "Plugin", "Problems", "Reply", "Rows", "SplitRow", "Table", "Tool", "ToolCall", "argument", "assistant", "column",
-    "dataset", "rows", "serve", "sink", "source", "system", "user",
+    "BLOCK", "SDK_VERSION", "Action", "Call", "Check", "Component", "Dir", "Drop", "Fail", "File", "Files", "Message", "Model",
+    "Plugin", "Problems", "Reply", "Rows", "SplitRow", "Step", "Table", "Tool", "ToolCall", "Trial", "Vote", "argument", "assistant",
+    "column", "dataset", "rows", "serve", "sink", "source", "system", "unfit", "user",
 ]

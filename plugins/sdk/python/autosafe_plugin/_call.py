@@ -11,6 +11,8 @@ from . import plugin_pb2 as pb
 from ._component import Drop, Fail
 
 _MOST_AGAIN = 2
+_REPEAT_STRIDE = 1_000_000  # in keys, a repeat is a sample far above those of recipes
+MAX_REPEAT = 4000
 
 
 @dataclasses.dataclass
@@ -109,15 +111,19 @@ class Call:
         self._run.progress(note, done, total)
 
     def complete(self, slot, messages, *, purpose="", tools=(), schema=None, schema_name="",
-                 stop=(), check=None, facts=None):
+                 stop=(), check=None, facts=None, repeat=0):
         """Calls the model in a slot. What it raises fails the row.
 
         check takes a reply and raises ValueError with what is wrong with it;
-        the model is then asked again with the reason, at most twice.
+        the model is then asked again with the reason, at most twice. repeat
+        tells requests of one row apart that are equal and yet meant to be
+        answered anew: 0 for the first.
         """
+        if not 0 <= repeat <= MAX_REPEAT:
+            raise Fail("bad_request", f"the request's repeat is {repeat}; it can be from 0 to {MAX_REPEAT}")
         messages = list(messages)
         for attempt in range(_MOST_AGAIN + 1):
-            reply = self._once(slot, messages, purpose, tools, schema, schema_name, stop, facts)
+            reply = self._once(slot, messages, purpose, tools, schema, schema_name, stop, facts, repeat)
             if check is None:
                 return reply
             try:
@@ -150,12 +156,13 @@ class Call:
         self.complete(slot, messages, check=fits, schema=schema, schema_name=schema_name, **more)
         return got[0]
 
-    def _once(self, slot, messages, purpose, tools, schema, schema_name, stop, facts):
+    def _once(self, slot, messages, purpose, tools, schema, schema_name, stop, facts, repeat):
         if not slot:
             raise Fail("no_model", "the component called a model that the recipe does not set")
         m = pb.CompleteRequest(
             run=self._run.start.address, seq=self._task.seq, slot=slot, purpose=purpose, schema_name=schema_name,
-            schema_json=_types.dumps(schema) if schema else b"", stop=stop, sample=self.sample, seed=self.seed,
+            schema_json=_types.dumps(schema) if schema else b"", stop=stop, seed=self.seed,
+            sample=self.sample + repeat * _REPEAT_STRIDE,
             facts_json=_types.dumps(_types.plain(facts)) if facts is not None else b"")
         for msg in messages:
             m.messages.add(role=msg.role, content=msg.content, tool_call_id=msg.tool_call_id, tool_calls=[

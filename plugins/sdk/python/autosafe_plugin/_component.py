@@ -9,7 +9,7 @@ from . import _types
 from . import plugin_pb2 as pb
 
 SDK_VERSION = "0.1.0"
-ROLES = ("threat_source", "simulator", "reflector", "judge", "output")
+ROLES = ("threat_source", "simulator", "reflector", "judge", "output", "evaluation")
 
 
 class Fail(Exception):
@@ -23,6 +23,19 @@ class Fail(Exception):
         super().__init__(detail or summary or code)
         self.code, self.detail, self.transient = code, detail, transient
         self.summary = summary or code.replace("_", " ")
+
+
+def unfit(failure):
+    """Says under which code a trial counts a model's reply that cannot be used.
+
+    "" for what is trouble on the way to the model: an evaluation lets that fail
+    the row, since it says nothing of the agent.
+    """
+    if failure.transient:
+        return ""
+    if failure.code in ("invalid_reply", "truncated", "context_too_long"):
+        return failure.code
+    return "content_filter" if failure.code == "refused" else ""
 
 
 class Drop(Exception):
@@ -94,6 +107,8 @@ class Component:
         if o.get("calls"):
             least, most, *times = o["calls"]
             c.calls.CopyFrom(pb.Calls(min=least, max=most, times=times[0] if times else ""))
+        for argument, value, most, *times in o.get("calls_where", ()):
+            c.calls.more.add(argument=argument, value=value, max=most, times=times)
         return c
 
     def configure(self, given):
@@ -191,12 +206,18 @@ def source(function=None, **options):
 
 
 def rows(function=None, **options):
-    """Makes a simulator, reflector or judge of def f(config, row, call) -> Row.
+    """Makes a simulator, reflector, judge or evaluation of def f(config, row, call) -> Row.
 
     The function works on one row and is called for many at once, each in a
     thread of its own; it keeps no state. It gives one row, a list of rows, or
     raises Drop or Fail. Options: those of source, and calls=(least, most) or
-    (least, most, "argument"): how many model calls one row takes.
+    (least, most, "argument"): how many model calls one row takes; calls_where=
+    [("argument", "value", most, "argument", ...)]: those on top where an
+    argument has a value.
+
+    An evaluation tries an agent, the model of its argument "model", on a
+    scenario. Its rows hold the columns trial, action and run, which Trial,
+    and dicts of the other two, give their form.
     """
     if function is None:
         return lambda f: rows(f, **options)
@@ -231,13 +252,14 @@ class Plugin:
     reflectors: dict = dataclasses.field(default_factory=dict)
     judges: dict = dataclasses.field(default_factory=dict)
     outputs: dict = dataclasses.field(default_factory=dict)
+    evaluations: dict = dataclasses.field(default_factory=dict)
 
     def component(self, role, name):
         """Finds a component; None if there is none."""
         return self._families().get(role, {}).get(name)
 
     def _families(self):
-        lists = (self.threat_sources, self.simulators, self.reflectors, self.judges, self.outputs)
+        lists = (self.threat_sources, self.simulators, self.reflectors, self.judges, self.outputs, self.evaluations)
         return dict(zip(ROLES, lists))
 
     def describe(self):

@@ -51,14 +51,14 @@ def argument(doc, *, default=MISSING, one_of=(), min=None, max=None,
     return _field(meta, default)
 
 
-def column(doc, *, name=None, default=MISSING, one_of=(), min=None, max=None):
+def column(doc, *, name=None, default=MISSING, one_of=(), min=None, max=None, null=False):
     """Describes a column of a row, or a member of a reply.
 
     The name is the field's; sdk.BLOCK is the column named after the block. A
     column with a default, or of an Optional type, may be absent where it is
-    read, and is left out where it is None.
+    read, and is left out where it is None; with null=True it is written as null.
     """
-    return _field({"doc": doc, "name": name, "one_of": tuple(one_of), "min": min, "max": max}, default)
+    return _field({"doc": doc, "name": name, "one_of": tuple(one_of), "min": min, "max": max, "null": null}, default)
 
 
 def _field(meta, default):
@@ -282,7 +282,7 @@ def plain(value):
         out = {}
         for field in dataclasses.fields(value):
             v = getattr(value, field.name)
-            if v is not None or default_of(field) is MISSING:
+            if v is not None or default_of(field) is MISSING or meta_of(field).get("null"):
                 out[name_of(field)] = plain(v)
         return out
     if isinstance(value, (list, tuple)):
