@@ -111,7 +111,7 @@ func (b *build) output(st *stepState, out *spec.OutputBody, input cache.Digest) 
 				return false, err
 			}
 		}
-		if rec, err = b.write(st, out, dir); err != nil {
+		if rec, err = b.fill(st, out, dir, func(work string) (*outputRecord, error) { return b.runOutput(st, out, work) }); err != nil {
 			return true, err
 		}
 		if err := b.keepOutput(k, parts, rec); err != nil {
@@ -168,31 +168,6 @@ func (b *build) inPlace(st *stepState, out *spec.OutputBody, dir string, rec *ou
 	}
 	have, err := os.ReadFile(filepath.Join(dir, cardName))
 	return err == nil && bytes.Equal(have, want)
-}
-
-// write runs an output's component in a folder within the final one and then
-// moves its files into place.
-func (b *build) write(st *stepState, out *spec.OutputBody, dir string) (*outputRecord, error) {
-	if err := checkPath(out, dir); err != nil {
-		return nil, err
-	}
-	work, err := newWorkDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer work.remove()
-	rec, err := b.runOutput(st, out, work.files)
-	if err != nil {
-		return nil, err
-	}
-	old, _ := readCard(dir) // without one, the cache tells what is ours
-	if err := b.checkInstall(out, dir, old, rec.Files); err != nil {
-		return nil, err
-	}
-	if err := measureAll(work.files, rec.Files); err != nil {
-		return nil, err
-	}
-	return rec, b.place(st, out, work, dir, rec, old)
 }
 
 // runOutput gives every row to an output's component and collects the files

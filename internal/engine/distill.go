@@ -135,6 +135,9 @@ func (b *build) push(st *stepState, chain []operation, items []item) error {
 		return nil
 	}
 	st.count(func(p *progress) { p.rowsOut += int64(len(items)) })
+	if n := len(st.Distill); n > 0 && st.Distill[n-1].Kind == spec.OpScenarios {
+		return st.flow.append(asScenarios(items))
+	}
 	return st.flow.pass(items)
 }
 
@@ -148,6 +151,8 @@ func (b *build) newOperation(st *stepState, op *spec.Op, number int) operation {
 			return &nearOp{opBase: common, sketcher: newSketcher(), index: newNearIndex(op.Similarity)}
 		}
 		return &exactOp{opBase: common, seen: map[[16]byte]struct{}{}}
+	case spec.OpScenarios:
+		return newScenariosOp(common)
 	case spec.OpSample, spec.OpMix:
 		seed := st.Seed
 		if op.Seed != nil {
@@ -172,13 +177,14 @@ type opBase struct {
 	st *stepState
 	op *spec.Op
 
-	number int // of the operation, from 1
+	number int    // of the operation, from 1
+	reason string // why it leaves rows out; "": it is called as the operation is
 }
 
 // drop counts n rows left out; leave has traced them.
 func (o *opBase) drop(n int) {
 	if n > 0 {
-		o.st.drop(opReason(o.op), int64(n))
+		o.st.drop(cmp.Or(o.reason, opReason(o.op)), int64(n))
 	}
 }
 

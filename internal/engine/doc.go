@@ -20,10 +20,14 @@
 //	tasks.go    equal tasks, of which one runs
 //	order.go    results come in any order and leave in the order of the input
 //	stop.go     how steps wait for each other, and how a build ends
-//	distill.go  filters, dedupe, balance, sample, limit; mix.go: mix
+//	distill.go  filters, dedupe, balance, sample, limit; mix.go: mix; scenarios.go:
+//	            those of an evaluation
 //	dataset.go  the split, and outputs that must be written
 //	card.go     their files, moved into place and described
 //	documents.go what stands beside the outputs
+//	evaluation.go figures of trials, by an Evaluator (evaluator.go), and asserts;
+//	            evaluationkey.go: what they are keyed by; report.go: their report
+//	made.go     what documents and reports share: files that the host makes
 //	trace.go    what became of each task, for those who ask later
 //	plan.go     Plan: the same decisions without running anything
 //	dry.go      what a plan has in place of runs and of the cache

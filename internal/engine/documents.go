@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -129,29 +128,7 @@ func (b *build) documents(st *stepState) (ran bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", out.Address, err)
 	}
-	k := cache.Digest(parts.Digest())
-	dir := b.outDir(out.Path)
-	rec, ok, err := getRecord[outputRecord](b.opts.Store, k)
-	if err != nil {
-		return false, err
-	}
-	ran = !ok || !b.inPlace(st, out, dir, rec)
-	if ran || fresh {
-		was := rec
-		if rec, err = b.writeDocuments(st, d, dir); err != nil {
-			return true, err
-		}
-		ran = ran || !slices.Equal(was.Files, rec.Files)
-	}
-	status := StatusHit
-	if ran {
-		status = StatusRun
-		if err := b.keepOutput(k, parts, rec); err != nil {
-			return true, err
-		}
-	}
-	b.wroteOutput(st, out, dir, rec, status, k)
-	return ran, nil
+	return b.bring(b.documentFiles(st, d), parts, fresh)
 }
 
 // Above are the steps that a dataset rests on, inputs first.
@@ -316,64 +293,20 @@ func (b *build) documentParts(d *Dataset) (key.List, error) {
 	return list, nil
 }
 
-// writeDocuments has the documents made in a folder within the final one, and
-// moves those into place that are not there yet.
-func (b *build) writeDocuments(st *stepState, d *Dataset, dir string) (*outputRecord, error) {
-	out := &st.Dataset.Card.Output
-	if err := checkPath(out, dir); err != nil {
-		return nil, err
+// documentFiles are the documents of a dataset; d is nil where they are not written.
+func (b *build) documentFiles(st *stepState, d *Dataset) *madeFiles {
+	card := st.Dataset.Card
+	return &madeFiles{
+		st: st, out: &card.Output, names: func() []string { return b.opts.Documents.Names(card) },
+		write: func(dir string) ([]Artifact, error) {
+			files, err := b.opts.Documents.Write(b.ctx, d, dir)
+			var lost *LostError
+			if errors.As(err, &lost) {
+				return nil, errors.Join(&damagedError{err}, withdraw(b.opts.Store, lost.Key))
+			}
+			return files, err
+		},
 	}
-	work, err := newWorkDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer work.remove()
-	files, err := b.opts.Documents.Write(b.ctx, d, work.files)
-	var lost *LostError
-	if errors.As(err, &lost) {
-		return nil, errors.Join(&damagedError{err}, withdraw(b.opts.Store, lost.Key))
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", out.Address, err)
-	}
-	rec := &outputRecord{Splits: map[string]int64{}}
-	for _, f := range files {
-		rec.Files = append(rec.Files, fileRecord{Path: f.Path, Rows: f.Rows, MediaType: f.MediaType})
-	}
-	slices.SortFunc(rec.Files, func(a, b fileRecord) int { return bytes.Compare([]byte(a.Path), []byte(b.Path)) })
-	if err := measureAll(work.files, rec.Files); err != nil {
-		return nil, err
-	}
-	if b.inPlace(st, out, dir, rec) {
-		return rec, nil
-	}
-	old, _ := readCard(dir)
-	if err := b.checkInstall(out, dir, old, rec.Files); err != nil {
-		return nil, err
-	}
-	return rec, b.place(st, out, work, dir, rec, old)
-}
-
-// place moves an output's files into place, and its note with them. What stood
-// there before is old, which may be nil.
-func (b *build) place(st *stepState, out *spec.OutputBody, work *workDir, dir string, rec *outputRecord, old *card) error {
-	now := cardOf(out, st.offline, rec)
-	interim := interimCard(now, old)
-	if err := writeCard(work.path, dir, interim); err != nil {
-		return err
-	}
-	for _, f := range rec.Files {
-		if err := install(work.files, dir, f); err != nil {
-			return err
-		}
-	}
-	if err := removeStale(dir, old, rec, b.fileDigest); err != nil {
-		return err
-	}
-	if len(interim.Files) == len(now.Files) {
-		return nil
-	}
-	return writeCard(work.path, dir, now)
 }
 
 // checkDocuments looks for what is in the way of documents that may be
@@ -383,16 +316,7 @@ func (b *build) checkDocuments(st *stepState) error {
 	if card == nil || b.opts.Documents == nil {
 		return nil
 	}
-	dir := b.outDir(card.Output.Path)
-	if err := checkPath(&card.Output, dir); err != nil {
-		return err
-	}
-	old, _ := readCard(dir)
-	var files []fileRecord
-	for _, name := range b.opts.Documents.Names(card) {
-		files = append(files, fileRecord{Path: name})
-	}
-	return b.checkInstall(&card.Output, dir, old, files)
+	return b.checkMade(b.documentFiles(st, nil))
 }
 
 // planDocuments plans the documents of a dataset whose outputs are all in
@@ -425,21 +349,6 @@ func (p *planner) planDocuments(st *stepState, waits string, written bool) (*Out
 	if err != nil {
 		return nil, cache.Digest{}, fmt.Errorf("%s: %w", out.Address, err)
 	}
-	k := cache.Digest(parts.Digest())
-	rec, ok, err := getRecord[outputRecord](p.opts.Store, k)
-	switch {
-	case err != nil:
-		return nil, k, err
-	case !ok:
-		o.Status, o.Reason = StatusNew, p.outputCause(out, parts)
-	case !p.inPlace(st, out, o.Path, rec):
-		o.Reason = "its files are missing or were changed"
-	default:
-		o.Status, o.Reason = StatusHit, "its files are in place"
-		return o, k, nil
-	}
-	if p.refused[st] == nil {
-		p.refused[st] = p.checkDocuments(st)
-	}
-	return o, k, nil
+	k, err := p.planMade(p.documentFiles(st, nil), parts, o)
+	return o, k, err
 }

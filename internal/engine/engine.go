@@ -51,6 +51,9 @@ type Options struct {
 	// Documents makes what stands beside the outputs of datasets that have a
 	// card; without it nothing does.
 	Documents Documenter
+	// Evaluator makes the figures of evaluations, and their reports. A recipe that
+	// has one needs it.
+	Evaluator Evaluator
 
 	// Interrupt, once closed, lets what is in flight finish and starts
 	// nothing new. It may be nil.
@@ -128,10 +131,13 @@ func (e *Engine) Build(ctx context.Context) (*Summary, error) {
 			}
 			err = errors.Join(err, werr)
 		}
-		if err == nil {
-			err = e.endRefreshes()
+		asserts := err != nil && builtWell(err)
+		if builtWell(err) {
+			rerr := e.endRefreshes()
+			asserts, err = asserts && rerr == nil, errors.Join(err, rerr)
 		}
 		sum := b.summary()
+		sum.AssertsFailed = asserts
 		addCalls(sum, spent)
 		sum.Seconds = time.Since(start).Seconds()
 		sum.OK = err == nil
@@ -191,6 +197,8 @@ type build struct {
 	err      error   // the first that matters
 	writing  []*flow // of the steps that may start; none while steps are looked up
 	outputs  map[*spec.OutputBody]*OutputSummary
+
+	concluded map[*spec.Step]*concluded // evaluations; with mu
 }
 
 // stepState is a step of this build.
@@ -223,6 +231,9 @@ type stepState struct {
 	blocked atomic.Bool   // it rests on a step that failed
 	ended   chan struct{} // closed when it has run
 
+	evaluated *Evaluation // of an evaluation, once figures or a report are made
+	damage    error       // of its trials' rows; with build.mu
+
 	rows     *rowStep // of a component that works row by row, once it runs
 	table    *taskTable
 	sent     chan struct{} // closed when all of its tasks are under way
@@ -240,7 +251,7 @@ func (e *Engine) newBuild(ctx context.Context, dry *dryRun) (*build, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &build{Engine: e, dry: dry, states: map[*spec.Step]*stepState{}, outputs: map[*spec.OutputBody]*OutputSummary{}}
+	b := &build{Engine: e, dry: dry, states: map[*spec.Step]*stepState{}, outputs: map[*spec.OutputBody]*OutputSummary{}, concluded: map[*spec.Step]*concluded{}}
 	b.ctx, b.cancel = context.WithCancel(ctx)
 	for _, s := range steps {
 		st := &stepState{Step: s, Role: s.Role, flow: newFlow(b.blobs()), offline: usesOffline(s), refresh: refresh[s], ended: make(chan struct{}), sent: make(chan struct{})}
@@ -313,9 +324,13 @@ func (b *build) runStage(first bool) (more bool) {
 	stage := b.stage()
 	for _, st := range stage {
 		st.settled = true
-		if b.stopping.Load() || st.hit || st.stopped.Load() {
+		if b.stopping.Load() || st.hit && st.Kind != spec.EvaluationStep || st.stopped.Load() {
 			close(st.ended)
 			st.dispatched()
+			continue
+		}
+		if st.hit { // its asserts and its report are looked at all the same
+			wg.Go(func() { defer close(st.ended); defer st.dispatched(); b.endEvaluation(st) })
 			continue
 		}
 		st.started = true
@@ -372,6 +387,9 @@ func (b *build) runStep(st *stepState) {
 		}
 		err = b.record(st)
 	}
+	if err == nil && st.Kind == spec.EvaluationStep {
+		err = b.conclude(st)
+	}
 	if err == nil {
 		err = b.learnTuned(st)
 	}
@@ -388,6 +406,13 @@ func (b *build) runStep(st *stepState) {
 	}
 }
 
+// endEvaluation ends an evaluation whose figures were known.
+func (b *build) endEvaluation(st *stepState) {
+	if err := b.conclude(st); err != nil {
+		b.failStep(st, err)
+	}
+}
+
 // work does what the kind of the step asks for. When it returns, no more
 // progress is told.
 func (b *build) work(st *stepState) error {
@@ -401,6 +426,8 @@ func (b *build) work(st *stepState) error {
 		return b.runDistill(st)
 	case spec.FinetuneStep:
 		return b.runFinetune(st)
+	case spec.EvaluationStep:
+		return b.runEvaluation(st)
 	}
 	return b.runRole(st)
 }

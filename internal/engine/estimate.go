@@ -57,6 +57,8 @@ func (p *planner) estimate(st *stepState, sp *StepPlan, c *comparison, shared bo
 		p.estimateTraining(st, sp)
 	case st.Kind == spec.DistillStep:
 		p.more[st.Step] = p.distillRows(st, in)
+	case st.Kind == spec.EvaluationStep:
+		p.more[st.Step] = more{rows: unbounded()}
 	default:
 		return p.estimateTasks(st, sp, c, in, shared)
 	}
@@ -108,7 +110,7 @@ func (p *planner) distillRows(st *stepState, in more) more {
 		case op.By != nil:
 		case op.Kind == spec.OpLimit:
 			out.rows = math.Min(out.rows, float64(op.Max))
-		case op.Kind == spec.OpSample:
+		case op.Kind == spec.OpSample, op.Kind == spec.OpScenarios && op.N > 0:
 			out.rows = math.Min(out.rows, float64(op.N))
 		}
 	}
@@ -241,8 +243,12 @@ func (e *estimator) fromHistory(tasks, most float64, declared bool) float64 {
 // longer says whether the setting changed that bounds a task's calls, so that
 // those of earlier tasks say little.
 func (e *estimator) longer() bool {
-	by := e.step.Role.Component.Calls.Times
-	return by != "" && e.edited("config."+by)
+	calls := e.step.Role.Component.Calls
+	by := []string{calls.Times}
+	for _, m := range calls.More {
+		by = append(append(by, m.Argument), m.Times...)
+	}
+	return slices.ContainsFunc(by, func(name string) bool { return name != "" && e.edited("config."+name) })
 }
 
 // usage is what one call takes.
@@ -333,11 +339,31 @@ func (e *estimator) declared() (most float64, ok bool) {
 	if calls == nil {
 		return most * float64(len(e.step.Role.Models)), false
 	}
-	most *= float64(calls.Max)
+	config := e.step.Role.Config
+	n := float64(calls.Max)
 	if calls.Times != "" {
-		most *= configNumber(e.step.Role.Config, calls.Times)
+		n *= configNumber(config, calls.Times)
 	}
-	return most, true
+	for _, m := range calls.More {
+		if configText(config, m.Argument) != m.Value {
+			continue
+		}
+		on := float64(m.Max)
+		for _, name := range m.Times {
+			on *= configNumber(config, name)
+		}
+		n += on
+	}
+	return most * n, true
+}
+
+// configText reads a text of a component's configuration; "" if unset.
+func configText(config []byte, attr string) string {
+	r, err := row.Parse(config)
+	if err != nil {
+		return ""
+	}
+	return r.String(attr)
 }
 
 // configNumber reads a number of a component's configuration; 1 if unset.

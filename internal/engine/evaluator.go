@@ -19,6 +19,8 @@ type Evaluator interface {
 	// Asserts says which of an evaluation's asserts hold of its figures, in the
 	// recipe's order.
 	Asserts(e *spec.EvaluationBody, figures []row.Row) ([]Assertion, error)
+	// ReportVersion stands for the report's code in keys.
+	ReportVersion() string
 	// ReportNames are the files that Report may write, relative to its folder.
 	ReportNames(e *spec.EvaluationBody) []string
 	// Report writes the report into dir and gives the files, in any order.

@@ -350,8 +350,8 @@ func (p *planner) planTuned(st *stepState) error {
 	if err := st.flow.finish(nil); err != nil {
 		return err
 	}
-	if st.Kind == spec.DatasetStep {
-		for _, out := range st.Dataset.Outputs {
+	if st.Role == nil {
+		for _, out := range outputsOf(st.Step) {
 			p.plan.Outputs = append(p.plan.Outputs, OutputPlan{Address: out.Address, Path: p.outDir(out.Path), Status: StatusRun, Reason: sp.Reason})
 		}
 		sp.Work = Work{Basis: basisExact}.exact()

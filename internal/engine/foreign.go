@@ -38,7 +38,7 @@ func (b *build) checkForeign() error {
 	}
 	var all Failures
 	for _, st := range b.order {
-		err := b.checkDataset(st)
+		err := b.checkOutputs(st)
 		switch {
 		case err == nil:
 		case !errors.As(err, new(*RunError)):
@@ -63,10 +63,13 @@ func (b *build) costs() bool {
 	return slices.ContainsFunc(b.order, func(st *stepState) bool { return st.Kind != spec.DatasetStep && !st.hit })
 }
 
-// checkDataset looks for what is in the way of a dataset's outputs; in that of
-// another step is nothing.
-func (b *build) checkDataset(st *stepState) error {
-	if st.Kind != spec.DatasetStep {
+// checkOutputs looks for what is in the way of what a step writes; most write
+// nothing.
+func (b *build) checkOutputs(st *stepState) error {
+	switch {
+	case st.Evaluation != nil:
+		return b.checkReport(st)
+	case st.Dataset == nil:
 		return nil
 	}
 	for _, out := range st.Dataset.Outputs {

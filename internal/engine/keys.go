@@ -225,7 +225,8 @@ func opPart(op *spec.Op) string {
 		Seed       *int64  `json:"seed,omitempty"`
 
 		Weights map[string]float64 `json:"weights,omitempty"`
-	}{Similarity: op.Similarity, Max: op.Max, N: op.N, Seed: op.Seed, Weights: op.Weights}
+		Split   *splitPart         `json:"split,omitempty"`
+	}{Split: splitOfPart(op), Similarity: op.Similarity, Max: op.Max, N: op.N, Seed: op.Seed, Weights: op.Weights}
 	if op.Keep != nil {
 		part.Keep = op.Keep.Text()
 	}
@@ -237,6 +238,25 @@ func opPart(op *spec.Op) string {
 		return err.Error()
 	}
 	return string(b)
+}
+
+// splitPart is which rows a scenarios operation keeps.
+type splitPart struct {
+	By     string   `json:"by"`
+	Ratios []string `json:"ratios"`
+	Seed   int64    `json:"seed"`
+	Of     string   `json:"of"`
+}
+
+func splitOfPart(op *spec.Op) *splitPart {
+	if op.Split == nil {
+		return nil
+	}
+	part := &splitPart{By: op.Split.By.Text(), Seed: op.Split.Seed, Of: op.Of}
+	for _, r := range op.Split.Ratios {
+		part.Ratios = append(part.Ratios, r.Name+" "+strconv.FormatFloat(r.Share, 'g', -1, 64))
+	}
+	return part
 }
 
 // outputKey is the key of one output of a dataset.

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -37,13 +38,46 @@ func (e *Engine) wanted() ([]*spec.Step, error) {
 	return steps, nil
 }
 
-// refreshed are the steps whose rows are made anew.
-func (e *Engine) refreshed() (map[*spec.Step]bool, error) { return e.find(e.opts.Refresh, "refresh") }
+// refreshed are the steps whose rows are made anew. The scenarios of an evaluation
+// are as they are, whoever tries them again.
+func (e *Engine) refreshed() (map[*spec.Step]bool, error) {
+	steps, err := e.find(e.opts.Refresh, "refresh")
+	maps.DeleteFunc(steps, func(s *spec.Step, _ bool) bool { return s.Kind == spec.DistillStep })
+	return steps, err
+}
 
-// Covers says whether an address stands for a step: it is the step's own, or
-// that of the block whose for_each makes it and others.
+// Covers says whether an address stands for a step: it is the step's own, that of
+// the block whose for_each makes it and others, or that of the evaluation that the
+// step is part of.
 func Covers(address string, s *spec.Step) bool {
-	return s.Address == address || strings.HasPrefix(s.Address, address+"[")
+	if s.Address == address || strings.HasPrefix(s.Address, address+"[") {
+		return true
+	}
+	block := EvaluationOf(s.Address)
+	return block != "" && (block == address || strings.HasPrefix(block, address+"["))
+}
+
+// EvaluationOf is the address of the evaluation that a step is, or is part of; "" if
+// it is part of none.
+func EvaluationOf(address string) string {
+	rest, ok := strings.CutPrefix(address, "evaluation.")
+	if !ok {
+		return ""
+	}
+	dot := strings.IndexByte(rest, '.')
+	if dot < 0 {
+		return ""
+	}
+	end := dot + 1 + strings.IndexAny(rest[dot+1:]+".", ".[")
+	if strings.HasPrefix(rest[end:], `["`) { // a key may hold anything
+		for end += len(`["`); end < len(rest) && rest[end] != '"'; end++ {
+			if rest[end] == '\\' {
+				end++
+			}
+		}
+		end = min(end+len(`"]`), len(rest))
+	}
+	return "evaluation." + rest[:end]
 }
 
 // find gives the steps of addresses.
@@ -71,6 +105,12 @@ func (b *build) prepare(steps []*stepState) error {
 		st.prepared = true
 		if st.Kind == spec.DistillStep {
 			st.base = distillBase(st.Step)
+		}
+		if st.Kind == spec.EvaluationStep {
+			var err error
+			if st.base, err = b.evaluationBase(st.Step); err != nil {
+				return err
+			}
 		}
 		if st.Role == nil {
 			continue
@@ -105,8 +145,11 @@ func isSource(s *spec.Step) bool {
 
 // stepParts are the parts of a step's key. Its input must be whole.
 func (b *build) stepParts(st *stepState) key.List {
-	if st.Kind == spec.DistillStep {
+	switch st.Kind {
+	case spec.DistillStep:
 		return distillKey(st.base, b.input(st))
+	case spec.EvaluationStep:
+		return b.evaluationKey(st)
 	}
 	parts := stepKey(st.base, b.input(st), st.Role)
 	if b.opts.Limit > 0 && isSource(st.Step) {

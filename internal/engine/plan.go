@@ -113,10 +113,18 @@ func (p *planner) planOne(st *stepState) error {
 	case st.Kind == spec.DatasetStep:
 		return p.planDataset(st)
 	}
-	if err := p.planStep(st); err != nil || !st.hit {
+	if err := p.planStep(st); err != nil {
 		return err
 	}
-	return p.learnTuned(st)
+	switch {
+	case st.Kind == spec.EvaluationStep && st.hit:
+		return p.planReport(st, "")
+	case st.Kind == spec.EvaluationStep:
+		return p.planReport(st, p.plan.Steps[len(p.plan.Steps)-1].Reason)
+	case st.hit:
+		return p.learnTuned(st)
+	}
+	return nil
 }
 
 // refuse says what a build would refuse to do.
@@ -124,7 +132,7 @@ func (p *planner) refuse() error {
 	for _, st := range p.order {
 		err := p.refused[st]
 		if err == nil && p.costs() {
-			err = p.checkDataset(st)
+			err = p.checkOutputs(st)
 		}
 		switch {
 		case err == nil:
@@ -185,6 +193,8 @@ func (p *planner) tryRun(st *stepState) error {
 	case st.Kind == spec.DistillStep:
 		err = p.runDistill(st)
 		st.rowsMiss = st.rowsIn
+	case st.Kind == spec.EvaluationStep:
+		st.rowsIn, st.unknown = p.trialsOf(st), 1
 	default:
 		err = p.runRole(st)
 	}
@@ -233,6 +243,9 @@ func (b *build) waitsFor(st *stepState) string {
 // inputFirst is the reason of a step that waits for an input, which is named
 // where there are several.
 func inputFirst(st *stepState, input string) string {
+	if st.Kind == spec.EvaluationStep {
+		return "its trials must run first"
+	}
 	if len(st.Inputs) == 1 {
 		return "its input must run first"
 	}

@@ -556,6 +556,17 @@ func TestPlanOfRepliesAskedAgain(t *testing.T) {
 	if w := calls(h, "config.rounds"); w.Calls.High != 1500 || w.Basis != basisDeclared {
 		t.Errorf("more rounds: %+v", w)
 	}
+	role.Component.Calls.More = []schema.MoreCalls{{Argument: "guard", Value: "reflection", Max: 2, Times: []string{"rounds"}}}
+	for config, want := range map[string]float64{
+		`{"rounds":5,"guard":"none"}`:       1500,
+		`{"rounds":5}`:                      1500,
+		`{"rounds":5,"guard":"reflection"}`: 4500,
+	} {
+		role.Config = []byte(config)
+		if w := calls(h, "config.guard"); w.Calls.High != want || w.Basis != basisDeclared {
+			t.Errorf("%s: %+v, want %g calls", config, w, want)
+		}
+	}
 }
 
 // TestReasonOfOutputs names what of an output changed.

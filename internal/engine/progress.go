@@ -142,19 +142,30 @@ func (b *build) summary() *Summary {
 	defer b.mu.Unlock()
 	// Outputs finish in any order; the recipe's order is told.
 	for _, st := range b.order {
-		if st.Dataset == nil {
-			continue
-		}
-		for _, out := range st.Dataset.Outputs {
+		for _, out := range outputsOf(st.Step) {
 			if o := b.outputs[out]; o != nil {
 				sum.Outputs = append(sum.Outputs, *o)
 			}
 		}
-		if card := st.Dataset.Card; card != nil && b.outputs[&card.Output] != nil {
-			sum.Outputs = append(sum.Outputs, *b.outputs[&card.Output])
+		if c := b.concluded[st.Step]; c != nil {
+			sum.Evaluations = append(sum.Evaluations, c.summary)
 		}
 	}
 	return sum
+}
+
+// outputsOf are what a step writes, files that the host makes last.
+func outputsOf(s *spec.Step) (list []*spec.OutputBody) {
+	if s.Dataset != nil {
+		list = append(list, s.Dataset.Outputs...)
+		if card := s.Dataset.Card; card != nil {
+			list = append(list, &card.Output)
+		}
+	}
+	if s.Evaluation != nil && s.Evaluation.Report != nil {
+		list = append(list, s.Evaluation.Report)
+	}
+	return list
 }
 
 // priceList is the date of the price list that a model of a step is priced by.

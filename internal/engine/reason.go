@@ -80,7 +80,7 @@ func (p *planner) compare(st *stepState, sp *StepPlan, k cache.Digest) (*compari
 const inputPart = "input"
 
 func withoutInput(l key.List) key.List {
-	return slices.DeleteFunc(slices.Clone(l), func(p key.Part) bool { return p.Name == inputPart })
+	return slices.DeleteFunc(slices.Clone(l), func(p key.Part) bool { return isInput(p.Name) })
 }
 
 // changedParts names the parts that two lists do not share, in order.
@@ -220,7 +220,7 @@ func (c *comparison) text(p *planner, st *stepState, sp *StepPlan) string {
 		return cause + "; known from an earlier build"
 	case cause == "":
 		return effect
-	case effect == "" || isSource(st.Step) && sp.Status != StatusHit || st.Kind == spec.DistillStep && sp.Known && !p.fails(st):
+	case effect == "" || isSource(st.Step) && sp.Status != StatusHit || (st.Kind == spec.DistillStep || st.Kind == spec.EvaluationStep) && sp.Known && !p.fails(st):
 		return cause
 	case !sp.Known:
 		return cause + "; " + effect
@@ -253,7 +253,7 @@ func (c *comparison) cause(p *planner, st *stepState, sp *StepPlan) string {
 	if len(names) > 0 {
 		causes = append(causes, listed(names)+" changed")
 	}
-	if slices.Contains(c.parts, inputPart) {
+	if slices.Contains(c.parts, inputPart) && !slices.ContainsFunc(c.parts, func(p string) bool { return strings.HasPrefix(p, trialsPrefix) }) {
 		causes = append(causes, c.inputCause(st))
 	}
 	return strings.Join(causes, ", ")
@@ -284,6 +284,8 @@ func effect(p *planner, st *stepState, sp *StepPlan) string {
 		return inputFirst(st, p.waitsFor(st))
 	case st.Kind == spec.DistillStep:
 		return "these operations have not seen this input; no model is asked"
+	case st.Kind == spec.EvaluationStep:
+		return "these figures have not been computed; no model is asked"
 	case st.refresh:
 		return ""
 	case st.Kind == spec.FinetuneStep && sp.RowsMiss > 0:
@@ -339,6 +341,17 @@ func partName(name string) string {
 	}
 	if attr, ok := strings.CutPrefix(name, "config."); ok {
 		return attr
+	}
+	if agent, ok := strings.CutPrefix(name, trialsPrefix); ok {
+		return "the trials of " + agent
+	}
+	for _, block := range []string{"metric", "group", "judge"} {
+		if name, ok := strings.CutPrefix(name, block+"."); ok {
+			return block + " " + name
+		}
+	}
+	if human, ok := strings.CutPrefix(name, "human."); ok {
+		return "the labels of " + human
 	}
 	if attr, ok := strings.CutPrefix(name, "files."); ok {
 		return "the content of " + attr

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/autosafe/autosafe/cache"
+	"github.com/autosafe/autosafe/internal/key"
 	"github.com/autosafe/autosafe/internal/row"
 	"github.com/autosafe/autosafe/spec"
 	"github.com/autosafe/autosafe/spec/schema"
@@ -58,10 +59,16 @@ func (b *build) record(st *stepState) error {
 // was when the step's key was made. What the component read of it is not
 // known then, so the step is not recorded.
 func (b *build) changedSince(st *stepState) bool {
-	if st.Role == nil || len(st.Role.Files)+len(st.Role.Granted) == 0 {
+	var now key.List
+	var err error
+	switch {
+	case st.Evaluation != nil:
+		now, err = b.evaluationBase(st.Step)
+	case st.Role == nil || len(st.Role.Files)+len(st.Role.Granted) == 0:
 		return false
+	default:
+		now, err = partsOf(st.Step, st.Role, b.fileDigest)
 	}
-	now, err := partsOf(st.Step, st.Role, b.fileDigest)
 	if err == nil && now.Equal(st.base) {
 		return false
 	}
@@ -102,9 +109,11 @@ func (st *stepState) dropRecords() []countRecord {
 				list = append(list, countRecord{Op: i + 1, N: n})
 			}
 		}
-		return list
 	}
 	for _, reason := range slices.Sorted(maps.Keys(st.dropped)) {
+		if slices.ContainsFunc(st.Distill, func(op *spec.Op) bool { return opReason(op) == reason }) {
+			continue
+		}
 		list = append(list, countRecord{Reason: reason, N: st.dropped[reason]})
 	}
 	return list

@@ -64,6 +64,14 @@ func (b *build) outcome() error {
 			first = first && st.failure != b.err
 		}
 	}
+	if failed := b.assertError(); failed != nil {
+		if b.err == nil {
+			return failed
+		}
+		if all != nil && !first {
+			all = append(all, failed)
+		}
+	}
 	if len(all) < 2 || first {
 		return b.err
 	}
@@ -171,7 +179,7 @@ func (b *build) linkTwins() {
 // what waits for it.
 func (b *build) follow(st *stepState) {
 	switch {
-	case st.twin == nil || st.Kind == spec.DistillStep:
+	case st.twin == nil || st.Kind == spec.DistillStep || st.Kind == spec.EvaluationStep:
 	case isSource(st.Step) || b.opts.KeepGoing:
 		<-st.twin.ended
 	default:

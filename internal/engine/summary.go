@@ -16,7 +16,13 @@ type Summary struct {
 	Steps   []StepSummary   `json:"steps"`
 	Calls   CallCounts      `json:"calls"`
 	Outputs []OutputSummary `json:"outputs"`
-	Error   string          `json:"error,omitempty"` // why OK is false
+	// Evaluations are those that came to their end, in the recipe's order.
+	Evaluations []EvaluationSummary `json:"evaluations,omitempty"`
+	Error       string              `json:"error,omitempty"` // why OK is false
+
+	// AssertsFailed says that OK is false for nothing but asserts that do not hold:
+	// all that was to be built was built.
+	AssertsFailed bool `json:"-"`
 
 	// PluginProcesses is how many plugin processes the build started.
 	PluginProcesses int `json:"plugin_processes"`
@@ -66,9 +72,9 @@ type StepSummary struct {
 	Key cache.Digest `json:"-"`
 }
 
-// OutputSummary is one output of a dataset.
+// OutputSummary is one output of a dataset, or the report of an evaluation.
 type OutputSummary struct {
-	Address string `json:"address"` // of the dataset; Format and Path tell its outputs apart
+	Address string `json:"address"` // of the dataset or evaluation; Format and Path tell its outputs apart
 	Path    string `json:"path"`
 	Files   int    `json:"files"`
 	Rows    int64  `json:"rows"`

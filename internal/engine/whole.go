@@ -36,7 +36,7 @@ func (s *rowStep) survey() error {
 	}
 	var digests []cache.Digest
 	var columns []byte
-	size, all, in := 0, sha256.New(), s.reader(s.st)
+	size, all, in := int64(0), sha256.New(), s.reader(s.st)
 	for {
 		items, err := in.next()
 		if err != nil && s.halted(s.st) {
@@ -53,7 +53,7 @@ func (s *rowStep) survey() error {
 			d := cache.Sum(columns)
 			all.Write(d[:])
 			digests = append(digests, d)
-			size += len(columns)
+			size += int64(len(columns))
 		}
 		if len(digests) > maxWholeRows || size > maxWholeBytes {
 			return &RunError{Address: s.st.Address, Code: "input_too_large", Summary: "the component sees all rows at once, and there are too many",

@@ -3,6 +3,7 @@ package pluginhost
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net"
 
 	"google.golang.org/grpc"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/autosafe/autosafe/internal/engine"
 	"github.com/autosafe/autosafe/internal/llm"
+	"github.com/autosafe/autosafe/plugins/sdk"
 	"github.com/autosafe/autosafe/plugins/sdk/pluginpb"
 	"github.com/autosafe/autosafe/plugins/sdk/transport"
 	"github.com/autosafe/autosafe/spec/schema"
@@ -75,8 +77,11 @@ func (m *modelServer) Complete(ctx context.Context, req *pluginpb.CompleteReques
 	call.Refresh, call.RefreshMark = r.spec.Refresh, r.spec.RefreshMark
 	call.Step, call.Depth = r.spec.Address, r.spec.Depth
 	call.Over = func() bool { return r.parent.Err() != nil || r.calls.Err() != nil }
-	if r.spec.Seed == 0 {
+	switch repeat := call.Sample / sdk.RepeatStride; {
+	case r.spec.Seed == 0:
 		call.Seed = 0
+	case repeat > 0:
+		call.Seed = repeatSeed(call.Seed, repeat)
 	}
 	ctx, end := r.outlive(ctx)
 	defer end()
@@ -86,6 +91,12 @@ func (m *modelServer) Complete(ctx context.Context, req *pluginpb.CompleteReques
 	}
 	r.note(t, reply.Calls)
 	return toResponse(reply), nil
+}
+
+// repeatSeed is the seed of a request that is made again to see whether the answer
+// is another: with the seed of the first, an endpoint gives the first answer.
+func repeatSeed(seed int64, repeat int) int64 {
+	return int64(rand.NewPCG(uint64(seed), uint64(repeat)).Uint64() >> 1)
 }
 
 // note keeps the keys of the calls made for a task.

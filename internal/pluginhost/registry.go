@@ -149,6 +149,7 @@ func builtinComponents(p sdk.Plugin) map[schema.Role]map[string]sdk.Component {
 		schema.Judge:        p.Judges,
 		schema.Output:       p.Outputs,
 		schema.Finetune:     p.Finetunes,
+		schema.Evaluation:   p.Evaluations,
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 
 	"github.com/autosafe/autosafe/internal/engine"
 	"github.com/autosafe/autosafe/internal/llm"
+	"github.com/autosafe/autosafe/plugins/sdk"
 	"github.com/autosafe/autosafe/plugins/sdk/pluginpb"
 	"github.com/autosafe/autosafe/plugins/sdk/transport"
 	"github.com/autosafe/autosafe/spec"
@@ -189,6 +190,24 @@ func TestModels(t *testing.T) {
 	runAll(t, h, s, tasks[:1])
 	if len(seen) != 1 || seen[0].Seed != 77 {
 		t.Errorf("with a seed in the block: %+v", seen)
+	}
+
+	// An endpoint that is asked again with the same seed would give the same answer.
+	seeds := map[int64]bool{77: true}
+	for repeat := 1; repeat <= 3; repeat++ {
+		seen = nil
+		tasks[0].Sample = 2 + repeat*sdk.RepeatStride
+		runAll(t, h, s, tasks[:1])
+		if len(seen) != 1 || seen[0].Seed <= 0 || seeds[seen[0].Seed] {
+			t.Fatalf("repeat %d: %+v after %v", repeat, seen, seeds)
+		}
+		seeds[seen[0].Seed] = true
+	}
+	seen = nil
+	s.Seed = 0
+	runAll(t, h, s, tasks[:1])
+	if len(seen) != 1 || seen[0].Seed != 0 {
+		t.Errorf("a repeat without a seed in the block: %+v", seen)
 	}
 }
 

@@ -27,8 +27,8 @@ type Info struct {
 func NewBuild(sum *engine.Summary, info Info) *Build {
 	b := &Build{
 		Format: recordFormat, Time: info.Began.UTC().Truncate(time.Millisecond), Seconds: sum.Seconds, Version: info.Version,
-		OK: sum.OK, Error: sum.Error, Options: info.Options,
-		Calls: sum.Calls, Offline: sum.Offline,
+		OK: sum.OK, Error: sum.Error, AssertsFailed: !sum.OK && sum.AssertsFailed, Options: info.Options,
+		Calls: sum.Calls, Offline: sum.Offline, Evaluations: sum.Evaluations,
 		Steps: []Step{}, Outputs: []Output{},
 	}
 	b.Recipe, b.contents = recipeOf(info)
@@ -159,6 +159,9 @@ func opOf(op *spec.Op) Op {
 	}
 	if op.By != nil {
 		out.Text = op.By.Text()
+	}
+	if op.Split != nil {
+		out.Text = op.Of + " of " + op.Split.By.Text()
 	}
 	return out
 }

@@ -202,12 +202,12 @@ func (l *CallLog) Call(ref CallRef) (*StoredCall, error) {
 type CallSet struct{ keys digests }
 
 // CallsOf are the calls that a step of a build rests on, of a dataset those of its
-// outputs; without an address, those of all its steps.
+// outputs, of an evaluation those of its agents and judges; without an address, those of all its steps.
 func CallsOf(ctx context.Context, store *cache.Store, b *Build, address string) (*CallSet, error) {
 	set, s := &CallSet{}, stateOf(ctx, store, b)
 	for i := range b.Steps {
 		step := &b.Steps[i]
-		if address != "" && step.Address != address || step.Kind != string(spec.RoleStep) {
+		if address != "" && step.Address != address && engine.EvaluationOf(step.Address) != address || step.Kind != string(spec.RoleStep) {
 			continue
 		}
 		err := s.tasks(step.Address, func(t taskSpot) bool {

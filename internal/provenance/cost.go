@@ -169,7 +169,8 @@ func (c *costing) place(address, reason string) uint16 {
 // follow finds what became of the rows of a step, from what became of the rows
 // that the steps below it made of them. Of several fates the best counts.
 func (c *costing) follow(address string) error {
-	if c.state.nodes[address].kind == spec.DatasetStep {
+	switch c.state.nodes[address].kind {
+	case spec.DatasetStep, spec.EvaluationStep:
 		return nil
 	}
 	rec, err := c.state.record(address)
@@ -228,7 +229,7 @@ func (c *costing) through(reader, address string, tell func(pos int64, fate uint
 		}
 	}
 	switch c.state.nodes[reader].kind {
-	case spec.DatasetStep:
+	case spec.DatasetStep, spec.EvaluationStep: // where rows are meant to go
 		for pos := range n {
 			tell(pos, 0)
 		}
@@ -261,7 +262,7 @@ func (c *costing) throughDistill(reader string, tell func(pos int64, fate uint16
 		}
 		reason := "an expression had no value"
 		if d.Op > 0 && d.Op <= len(ops) {
-			reason = ops[d.Op-1].Kind + "." + ops[d.Op-1].Name
+			reason = ops[d.Op-1].reason(".")
 		}
 		lost[d.Position] = c.place(reader, reason)
 	}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/autosafe/autosafe/cache"
 	"github.com/autosafe/autosafe/internal/engine"
@@ -410,6 +411,7 @@ func (d *differences) metrics(a, b *Build) {
 		return m
 	}
 	before, after := whole(a), whole(b)
+	measured(a, b, before, after)
 	names := maps.Clone(before)
 	maps.Copy(names, after)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
@@ -417,4 +419,38 @@ func (d *differences) metrics(a, b *Build) {
 			d.Metrics = append(d.Metrics, Metric{name, *n})
 		}
 	}
+}
+
+// measured adds what both builds measured in evaluations: how safe agents are, and
+// how useful.
+func measured(a, b *Build, before, after map[string]float64) {
+	values := func(build *Build) map[string]float64 {
+		m := map[string]float64{}
+		for _, e := range build.Evaluations {
+			for agent, metrics := range e.Metrics {
+				for metric, v := range metrics {
+					if v != nil && headline(metric) {
+						m[strings.Join([]string{e.Address, agent, metric}, " ")] = *v
+					}
+				}
+			}
+		}
+		return m
+	}
+	x, y := values(a), values(b)
+	for name, v := range x {
+		if w, both := y[name]; both {
+			before[name], after[name] = v, w
+		}
+	}
+}
+
+// headline says whether a metric is one that builds are compared by. Their figures
+// are rows, which are compared whole.
+func headline(metric string) bool {
+	switch metric {
+	case "unsafe_rate", "useful_rate", "safe_and_useful", "over_refusal":
+		return true
+	}
+	return strings.HasPrefix(metric, "sec_at_") && !strings.HasSuffix(metric, "_unbiased")
 }

@@ -33,7 +33,7 @@ func (l *lineage) fates(at spot, id string, way []string, wanted string) ([]Fate
 	var all []Fate
 	rows := []follower{{at, id}}
 	for _, address := range way {
-		if l.state.nodes[address].kind == spec.DatasetStep { // takes all
+		if kind := l.state.nodes[address].kind; kind == spec.DatasetStep || kind == spec.EvaluationStep { // takes all
 			for _, r := range rows {
 				all = append(all, Fate{Address: address, Input: r.id, Outcome: outcomeKept, Rows: []string{r.id}})
 			}
@@ -120,7 +120,7 @@ func (l *lineage) throughDistill(address string, inputs map[int64]follower) ([]F
 			f.Outcome, f.Reason = outcomeFailed, "an expression had no value for this row"
 		case op <= len(list):
 			f.Outcome, f.Op = outcomeDropped, &OpPass{Position: op, Op: list[op-1]}
-			f.Reason = list[op-1].Kind + " " + list[op-1].Name
+			f.Reason = list[op-1].reason(" ")
 		default:
 			f.Outcome = outcomeDropped
 		}

@@ -181,6 +181,8 @@ func (l *lineage) hop(at spot, r row.Row) (Hop, spot, error) {
 	case l.state.isSource(at.address):
 		hop.Writes = slices.DeleteFunc(r.Names(), func(name string) bool { return name == "id" })
 		return hop, spot{}, nil
+	case nd.kind == spec.EvaluationStep: // a figure, which is of all trials
+		return hop, spot{}, &GoneError{at.address, "a figure is made of all trials"}
 	case nd.kind == spec.DistillStep:
 		drops, _, err := l.state.drops(at.address, nil)
 		if err != nil {

@@ -20,6 +20,10 @@ const (
 	opPrefix  = "op."
 )
 
+// trialsPrefix begins the names of the parts that say what came of trying an agent:
+// they follow the input, which is made of them.
+const trialsPrefix = "trials."
+
 // What changed of a thing.
 const (
 	changeAdded   = "added"
@@ -195,15 +199,15 @@ func diffPart(name string, before, after []byte) PartDiff {
 func partKind(name string, before, after []byte) PartKind {
 	role, _, _ := strings.Cut(name, ".")
 	switch {
-	case name == inputPart:
+	case name == inputPart || strings.HasPrefix(name, trialsPrefix):
 		return PartInput
 	case name == codePart:
 		return PartCode
-	case role == "files":
+	case role == "files" || role == "human":
 		return PartFiles
-	case role == "map" || name == "split.by":
+	case role == "map" || role == "group" || name == "split.by":
 		return PartText
-	case role == "model" || role == "op":
+	case role == "model" || role == "op" || role == "metric" || role == "judge" || name == "agents":
 		return PartJSON
 	case role != "config":
 		return PartPlain

@@ -13,6 +13,7 @@ import (
 
 	"github.com/autosafe/autosafe/cache"
 	"github.com/autosafe/autosafe/internal/engine"
+	"github.com/autosafe/autosafe/spec"
 )
 
 // Build is the record of one build. It holds no secret: values of sensitive
@@ -27,6 +28,10 @@ type Build struct {
 	OK       bool      `json:"ok"`
 	Error    string    `json:"error,omitempty"`
 
+	// AssertsFailed says that asserts which do not hold are all that kept OK from
+	// being true.
+	AssertsFailed bool `json:"asserts_failed,omitempty"`
+
 	Recipe  Recipe            `json:"recipe"`
 	Options map[string]string `json:"options,omitempty"` // flags that matter: limit, target, refresh, offline
 
@@ -36,6 +41,9 @@ type Build struct {
 	Outputs []Output          `json:"outputs"`
 	Calls   engine.CallCounts `json:"calls"`
 	Offline bool              `json:"offline_model,omitempty"`
+
+	// Evaluations are those that came to their end.
+	Evaluations []engine.EvaluationSummary `json:"evaluations,omitempty"`
 
 	// Fresh says, after Save, that this build got a record of its own.
 	Fresh bool `json:"-"`
@@ -106,13 +114,21 @@ type Step struct {
 
 // Op is an operation of a distill step.
 type Op struct {
-	Kind string `json:"kind"` // filter, dedupe, balance, sample, limit, mix
+	Kind string `json:"kind"` // filter, dedupe, balance, sample, limit, mix, scenarios
 	Name string `json:"name"`
 	Text string `json:"text,omitempty"` // its expression
 	// Max is the number of rows that balance (a group), limit, sample and mix
 	// keep; Similarity is that of dedupe.
 	Max        int     `json:"max,omitempty"`
 	Similarity float64 `json:"similarity,omitempty"`
+}
+
+// reason is why an operation left a row out.
+func (o Op) reason(sep string) string {
+	if o.Kind == string(spec.OpScenarios) {
+		return "not among the scenarios"
+	}
+	return o.Kind + sep + o.Name
 }
 
 // Output is an output as the build left it.
@@ -136,9 +152,13 @@ const (
 	OptionTarget = "target"
 )
 
+// Ended says whether a build came to its end: an assert that does not hold says
+// something of what was built, and keeps nothing from being built.
+func (b *Build) Ended() bool { return b.OK || b.AssertsFailed }
+
 // Whole says whether a build was of the whole recipe, and came to its end.
 func (b *Build) Whole() bool {
-	return b.OK && b.Options[OptionLimit] == "" && b.Options[OptionTarget] == ""
+	return b.Ended() && b.Options[OptionLimit] == "" && b.Options[OptionTarget] == ""
 }
 
 // Ref is the build's name.

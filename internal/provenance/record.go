@@ -309,6 +309,9 @@ func LastSteps(store *cache.Store, last *Build) func(address string) (engine.Las
 	h := newHistory(store, last)
 	return func(address string) (engine.LastStep, bool) {
 		dataset, _, isOutput := strings.Cut(address, outputSep)
+		if whole := engine.EvaluationOf(address); whole != "" && address == whole+"."+spec.ReportFormat {
+			dataset, isOutput = whole, true
+		}
 		for n := 0; isOutput; n++ {
 			b := h.at(n)
 			if last, ok := lastOutput(b, dataset, address); ok || b == nil {
@@ -338,6 +341,9 @@ func lastOutput(b *Build, dataset, address string) (engine.LastStep, bool) {
 			continue
 		}
 		name := dataset + outputSep + o.Format
+		if o.Format == spec.ReportFormat {
+			name = dataset + "." + o.Format
+		}
 		if met[o.Format]++; met[o.Format] > 1 {
 			name += "." + strconv.Itoa(met[o.Format])
 		}

@@ -120,13 +120,18 @@ func planned(ctx context.Context, store *cache.Store, recipe *spec.Recipe, plan 
 	return s
 }
 
-// planOutputs gives datasets their outputs.
+// planOutputs gives datasets their outputs, and evaluations their reports.
 func (s *state) planOutputs(recipe *spec.Recipe, plan *engine.Plan) {
 	of := map[string]engine.OutputPlan{}
 	for _, o := range plan.Outputs {
 		of[o.Address] = o
 	}
 	for _, step := range recipe.Steps {
+		if e := step.Evaluation; e != nil && e.Report != nil {
+			o := of[e.Report.Address]
+			nd := s.nodes[step.Address]
+			nd.outputs = append(nd.outputs, &output{address: o.Address, path: o.Path, status: o.Status, reason: o.Reason})
+		}
 		if step.Dataset == nil {
 			continue
 		}

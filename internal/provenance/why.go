@@ -100,7 +100,7 @@ func (w *why) chooseBefore(h *history) {
 		case nd == nil:
 			continue
 		case nd.identity() == now:
-			if found.wrote() && !told {
+			if found.wrote() && found.kind == spec.DatasetStep && !told {
 				w.note("Build %s wrote the same again: an output was missing, changed or in another place.", h.at(n).ID)
 				told = true
 			}
@@ -161,6 +161,9 @@ func (w *why) compareStep() {
 		return
 	}
 	w.Parts, w.Same = append(w.Parts, diffs...), same
+	if nd.kind == spec.EvaluationStep && w.After == nil && nd.wrote() {
+		w.compareOutputs(nd)
+	}
 }
 
 // partsDiff compares a step's parts before and after: all of them, or, where
@@ -299,7 +302,7 @@ func (w *why) ownDiff(address string) []PartDiff {
 	if !ok {
 		return nil
 	}
-	return slices.DeleteFunc(diffs, func(d PartDiff) bool { return d.Name == inputPart })
+	return slices.DeleteFunc(diffs, func(d PartDiff) bool { return d.Kind == PartInput })
 }
 
 // inputSame says whether a step's input is known to be as before.
