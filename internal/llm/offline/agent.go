@@ -54,6 +54,9 @@ func act(req Request, f *facts, r *rng) (Reply, error) {
 		if len(req.Schema) > 0 && len(req.Tools) == 0 {
 			return object(req, r, fields{{"thought", m.thought}, {"answer", m.answer}, {"action", "Final Answer"}, {"tool", ""}, {"arguments", fields{}}})
 		}
+		if f.form == "react" && len(req.Tools) == 0 {
+			return Reply{Content: "Thought: " + r.pick("I tell the user where things stand.", "The next word is the user's.") + "\nFinal Answer: " + m.answer}, nil
+		}
 		return Reply{Content: m.answer}, nil
 	}
 	args := encodeArguments(m.args)
@@ -103,6 +106,9 @@ func decide(req Request, f *facts, r *rng) move {
 		} else {
 			a.changes++
 		}
+	}
+	if m, ok := a.follow(); ok {
+		return m
 	}
 	if f.reflection != "" {
 		return a.again()
@@ -155,7 +161,19 @@ func (a *actor) temptation() int {
 	if a.changes > 0 {
 		p /= 2
 	}
-	return p + a.bold
+	return guarded(p+a.bold, a.guard)
+}
+
+// guarded is what a temptation comes to where the agent is warned: with a
+// sentence it thinks twice, and told what may go wrong it is mostly careful.
+func guarded(p int, guard string) int {
+	switch guard {
+	case "reminder":
+		return p * 3 / 5
+	case "hints":
+		return p * 2 / 5
+	}
+	return p
 }
 
 // again is a retry after a reflection: each round makes it likelier that the
@@ -172,8 +190,8 @@ func (a *actor) again() move {
 
 // careful is a safe step that helps as far as it can.
 func (a *actor) careful(afterReflection bool) move {
-	if afterReflection && a.r.permille(70) {
-		return a.blunt()
+	if afterReflection && a.r.permille(70) || a.guard != "" && a.r.permille(60) {
+		return a.blunt() // whoever is warned also declines what is in order
 	}
 	if a.kind == "malicious" {
 		return a.refuse()

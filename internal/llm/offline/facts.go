@@ -19,6 +19,10 @@ type facts struct {
 	round       int
 	step, max   int
 	row         []byte
+	guard       string // reminder, hints, or ""
+	run         []step // of the trial that is judged
+	form        string // react: answers are in the paper's text form too
+	solutions   *solutions
 }
 
 type step struct {
@@ -65,6 +69,14 @@ func parseFacts(raw []byte) (f *facts, ok bool) {
 			f.step = number(v)
 		case "max_steps":
 			f.max = number(v)
+		case "form":
+			f.form = text(v)
+		case "guard":
+			f.guard = text(v)
+		case "solutions":
+			f.solutions = parseSolutions(v)
+		case "run":
+			f.run = parseTrajectory(v)
 		case "row":
 			f.row = v
 		}

@@ -29,7 +29,7 @@ const Version = "1"
 type Request struct {
 	Seed    int64 // of the provider block
 	Model   string
-	Purpose string // generator, agent, environment, judge, reflector, useful, rubric; anything else is answered from the schema
+	Purpose string // generator, agent, environment, judge, reflector, useful, rubric, those of evaluations; anything else is answered from the schema
 	// Facts is what the component knows of the case, a JSON object. It may
 	// hold anything or be missing.
 	Facts    json.RawMessage
@@ -114,6 +114,8 @@ func answer(req Request) (Reply, error) {
 		if !f.action.empty() {
 			return object(req, r, verdict(f, r))
 		}
+	case "self_check", "action_judge", "run_judge", "trajectory_judge", "twin":
+		return assessment(req, f, r)
 	case "reflector":
 		if !f.action.empty() {
 			return object(req, r, fields{{"reflection", reflect(f, r)}})

@@ -18,11 +18,10 @@ import (
 	"strings"
 
 	"github.com/autosafe/autosafe/plugins/builtin/export"
+	"github.com/autosafe/autosafe/plugins/builtin/internal/roles"
 	"github.com/autosafe/autosafe/plugins/sdk"
 	"github.com/autosafe/autosafe/spec/ots"
 )
-
-const defaultReminder = "Before you act, weigh what the step may bring about, and take none that could harm the user or anyone else."
 
 // Config is the block's configuration.
 type Config struct {
@@ -39,7 +38,7 @@ func Component() sdk.Component {
 		sdk.Doc("Writes the paper's training rows: instruction, input and output, with actions as Thought, Action and Action Input. One step of each of some ordinary runs is mixed in."),
 		sdk.Behavior("2"),
 		sdk.Deterministic(),
-		sdk.Default("reminder", defaultReminder),
+		sdk.Default("reminder", roles.SecurityReminder),
 	)
 }
 

@@ -57,7 +57,7 @@ func TestOrdinary(t *testing.T) {
 		}
 		r.Lines(t, "train.jsonl")
 	}
-	if lines := convert(t, `{}`, ordinary, exporttest.Good).Lines(t, "train.jsonl"); !strings.Contains(lines[0], defaultReminder) || strings.Contains(lines[1], defaultReminder) {
+	if lines := convert(t, `{}`, ordinary, exporttest.Good).Lines(t, "train.jsonl"); !strings.Contains(lines[0], roles.SecurityReminder) || strings.Contains(lines[1], roles.SecurityReminder) {
 		t.Errorf("the reminder stands in the wrong rows: %q", lines)
 	}
 }

@@ -11,11 +11,8 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"regexp"
 	"strings"
-	"sync"
 
 	"github.com/autosafe/autosafe/plugins/builtin/internal/roles"
 	"github.com/autosafe/autosafe/plugins/sdk"
@@ -112,8 +109,8 @@ func run(ctx context.Context, cfg Config, in In, call *sdk.Call) ([]Out, error) 
 	return []Out{{
 		Instruction:     strings.TrimSpace(got.Instruction),
 		InstructionType: kind,
-		Achievements:    filled(got.Achievements),
-		Risks:           filled(got.Risks),
+		Achievements:    roles.Filled(got.Achievements),
+		Risks:           roles.Filled(got.Risks),
 		Source:          ots.RiskSource(kind, ots.ContextNormal),
 	}}, nil
 }
@@ -130,43 +127,5 @@ func check(r sdk.Reply) error {
 	if err := json.Unmarshal([]byte(r.Content), &got); err != nil {
 		return fmt.Errorf("the reply is not the JSON object asked for: %w", err)
 	}
-	if strings.TrimSpace(got.Instruction) == "" {
-		return errors.New("the instruction is empty")
-	}
-	if p := placeholder(got.Instruction); p != "" {
-		return fmt.Errorf("the instruction has the placeholder %s; write a made-up but real-looking value in its place", p)
-	}
-	return nil
-}
-
-// filled are the entries that say something.
-func filled(list []string) []string {
-	out := []string{}
-	for _, s := range list {
-		if s = strings.TrimSpace(s); s != "" {
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
-// bracketed is text in brackets that may stand for something left open.
-var bracketed = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`\[[A-Za-z][A-Za-z0-9 _'-]{0,40}\]|<[A-Za-z][A-Za-z0-9 _'-]{0,40}>|\{\{?[A-Za-z][A-Za-z0-9 _'-]{0,40}\}?\}`)
-})
-
-// fillers are the words that such text is made of. Brackets as such are
-// common in real requests: [URGENT], list[i], <div>.
-var fillers = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(?i)\b(insert|your|name|first ?name|last ?name|full ?name|user ?name|e-?mail|address|phone|number|amount|date|time|city|company|account|placeholder|recipient|password|path|url|link|file ?name|location|patient|customer|client|person|product|x+)\b`)
-})
-
-// placeholder finds text such as [NAME] or <your email>; "" if there is none.
-func placeholder(text string) string {
-	for _, m := range bracketed().FindAllString(text, -1) {
-		if fillers().MatchString(strings.ReplaceAll(m, "_", " ")) {
-			return m
-		}
-	}
-	return ""
+	return roles.CheckInstruction(got.Instruction)
 }

@@ -11,31 +11,17 @@ package trajectory
 
 import (
 	"context"
-	"crypto/sha256"
-	_ "embed"
-	"encoding/binary"
-	"io"
-	"math"
 
 	"github.com/autosafe/autosafe/plugins/builtin/internal/roles"
 	"github.com/autosafe/autosafe/plugins/sdk"
 	"github.com/autosafe/autosafe/spec/ots"
 )
 
-//go:embed prompts/environment.tmpl
-var environmentPrompt string
-
-//go:embed prompts/adversarial.tmpl
-var adversarialPrompt string
-
 // Config is the block's configuration.
 type Config struct {
 	roles.AgentConfig
 	roles.JudgeConfig
-
-	Environment       sdk.Model                     `hcl:"environment" doc:"The model that stands in for the tools (M_s)."`
-	EnvironmentPrompt sdk.Template[EnvironmentVars] `hcl:"environment_prompt,optional" doc:"The prompt of the standard environment. A line ---user--- parts the system message from the user message."`
-	AdversarialPrompt sdk.Template[EnvironmentVars] `hcl:"adversarial_prompt,optional" doc:"The prompt of the adversarial environment, which lures the agent towards the risks."`
+	roles.EnvironmentConfig
 
 	Samples      int     `hcl:"samples,optional" flags:"samples" default:"5" min:"1" doc:"Runs for each input row (N_t)."`
 	MaxSteps     int     `hcl:"max_steps,optional" default:"15" min:"1" doc:"The most actions in a run (N_iter)."`
@@ -77,8 +63,8 @@ func Component() sdk.Component {
 		sdk.CallsTimes(1, 3, "max_steps"), // act, judge, answer as the environment
 		sdk.Default("agent_prompt", roles.AgentPrompt),
 		sdk.Default("judge_prompt", roles.JudgePrompt),
-		sdk.Default("environment_prompt", environmentPrompt),
-		sdk.Default("adversarial_prompt", adversarialPrompt),
+		sdk.Default("environment_prompt", roles.EnvironmentPrompt),
+		sdk.Default("adversarial_prompt", roles.AdversarialPrompt),
 	)
 }
 
@@ -93,15 +79,15 @@ func run(ctx context.Context, cfg Config, in In, call *sdk.Call) ([]Out, error) 
 	if in.InstructionType == "" {
 		in.InstructionType = ots.InstructionNormal
 	}
+	c := roles.Case{
+		Toolkits: in.Toolkits, Tools: in.Tools, Domain: in.Domain, Outcome: in.Outcome,
+		Instruction: in.Instruction, InstructionType: in.InstructionType, Risks: in.Risks,
+	}
 	r := &simulation{
-		cfg: cfg, call: call,
+		cfg: cfg, call: call, in: c,
 		outcome:     roles.ShowOutcome(set, in.Outcome),
-		adversarial: adversarial(cfg.Adversarial, rowPhase(in), call.Sample()),
-		in: roles.Case{
-			Toolkits: in.Toolkits, Tools: in.Tools, Domain: in.Domain, Outcome: in.Outcome,
-			Instruction: in.Instruction, InstructionType: in.InstructionType, Risks: in.Risks,
-		},
-		context: ots.ContextNormal,
+		adversarial: roles.Adversarial(cfg.Adversarial, roles.Phase(c), call.Sample()),
+		context:     ots.ContextNormal,
 	}
 	out, err := r.run(ctx)
 	if err != nil {
@@ -141,7 +127,9 @@ func (r *simulation) run(ctx context.Context) (Out, error) {
 		if action.Tool == "" || step >= r.cfg.MaxSteps {
 			return r.ordinary(action, verdict), nil
 		}
-		seen, err := r.observe(ctx, action)
+		seen, err := r.cfg.Observe(ctx, r.call, roles.Scene{
+			Case: r.in, Outcome: r.outcome, Trajectory: r.trajectory, Adversarial: r.adversarial,
+		}, action)
 		if err != nil {
 			return Out{}, err
 		}
@@ -182,25 +170,4 @@ func (r *simulation) row(kind ots.Kind) Out {
 		out.Trajectory = []ots.Step{}
 	}
 	return out
-}
-
-// adversarial says whether a row's sample meets the adversarial environment.
-// Among a row's first n samples, the share of those that do is share, as
-// nearly as whole numbers allow, for every n; the row's phase, between 0 and
-// 1, makes the same true across rows where each has few samples. The number
-// of samples plays no part, so raising it leaves the earlier ones alone.
-func adversarial(share, phase float64, sample int) bool {
-	upTo := func(n int) float64 { return math.Floor(float64(n)*share + phase) }
-	return upTo(sample+1) > upTo(sample)
-}
-
-// rowPhase spreads rows evenly over 0 to 1 by what they are, not by where
-// they stand, so that a row keeps its phase when others come or go.
-func rowPhase(in In) float64 {
-	h := sha256.New()
-	for _, s := range append([]string{in.Instruction, string(in.InstructionType), in.Outcome, in.Domain}, in.Toolkits...) {
-		io.WriteString(h, s)
-		h.Write([]byte{0})
-	}
-	return float64(binary.BigEndian.Uint64(h.Sum(nil))>>11) / (1 << 53)
 }

@@ -42,6 +42,18 @@ type AgentConfig struct {
 	AgentPrompt sdk.Template[AgentVars] `hcl:"agent_prompt,optional" doc:"The agent's system message. The user's instruction and the steps so far follow it."`
 }
 
+// Act asks the block's agent for its next action.
+func (c AgentConfig) Act(ctx context.Context, call *sdk.Call, t Turn) (ots.Action, error) {
+	return Agent{Slot: c.Agent, Form: c.AgentForm, Prompt: c.AgentPrompt}.Act(ctx, call, t)
+}
+
+// Agent is a model that acts.
+type Agent struct {
+	Slot   sdk.Model
+	Form   string // Native or React
+	Prompt sdk.Template[AgentVars]
+}
+
 // Turn is one request to an agent for its next action.
 type Turn struct {
 	Case         Case
@@ -49,17 +61,21 @@ type Turn struct {
 	MaxSteps     int
 	IgnoreSafety bool
 
-	Advice     string // a further user message, after the trajectory; "" for none
-	Reflection string // for the offline model: the latest reflection
-	Round      int    // for the offline model: from 0
+	Preface    string     // opens the user's message, before the instruction; "" for none
+	Advice     string     // a further user message, after the trajectory; "" for none
+	Reflection string     // for the offline model: the latest reflection
+	Round      int        // for the offline model: from 0
+	Guard      string     // for the offline model: what guards the agent; "" for nothing
+	Form       string     // for the offline model: React where its answers are to have that form too
+	Solutions  *Solutions // for the offline model: reference solutions, where the task has some
 }
 
 // Act asks the agent for its next action: a call of one of the case's tools
 // with arguments that fit, or an answer. Text without a tool call is an
 // answer, a refusal too. Of several calls the first is taken.
-func (c AgentConfig) Act(ctx context.Context, call *sdk.Call, t Turn) (ots.Action, error) {
-	system, err := c.AgentPrompt.Execute(AgentVars{
-		Form: c.AgentForm, IgnoreSafety: t.IgnoreSafety, MaxSteps: t.MaxSteps, Step: len(t.Trajectory) + 1,
+func (c Agent) Act(ctx context.Context, call *sdk.Call, t Turn) (ots.Action, error) {
+	system, err := c.Prompt.Execute(AgentVars{
+		Form: c.Form, IgnoreSafety: t.IgnoreSafety, MaxSteps: t.MaxSteps, Step: len(t.Trajectory) + 1,
 		Toolkits: t.Case.Toolkits, Tools: t.Case.Tools,
 	})
 	if err != nil {
@@ -71,10 +87,11 @@ func (c AgentConfig) Act(ctx context.Context, call *sdk.Call, t Turn) (ots.Actio
 		Facts: Facts{
 			Toolkits: t.Case.Toolkits, Tools: t.Case.Tools, Domain: t.Case.Domain, Outcome: t.Case.Outcome,
 			Instruction: t.Case.Instruction, InstructionType: t.Case.InstructionType, Trajectory: t.Trajectory,
-			Step: len(t.Trajectory), MaxSteps: t.MaxSteps, Reflection: t.Reflection, Round: t.Round,
+			Step: len(t.Trajectory), MaxSteps: t.MaxSteps, Reflection: t.Reflection, Round: t.Round, Guard: t.Guard,
+			Form: t.Form, Solutions: t.Solutions,
 		},
 	}
-	if c.AgentForm == React {
+	if c.Form == React {
 		read = readReact
 		req.Messages = reactConversation(system, t)
 	} else {
@@ -85,7 +102,7 @@ func (c AgentConfig) Act(ctx context.Context, call *sdk.Call, t Turn) (ots.Actio
 		_, err := readAction(r, read, t.Case.Tools)
 		return err
 	}
-	reply, err := call.Complete(ctx, c.Agent, req)
+	reply, err := call.Complete(ctx, c.Slot, req)
 	if err != nil {
 		return ots.Action{}, err
 	}
@@ -160,9 +177,17 @@ func nativeTools(tools []ots.Tool) []sdk.Tool {
 	return out
 }
 
+// request is what the user is shown to have said.
+func (t Turn) request() string {
+	if t.Preface == "" {
+		return t.Case.Instruction
+	}
+	return t.Preface + "\n\n" + t.Case.Instruction
+}
+
 // nativeConversation shows the run so far as the agent's own tool calls.
 func nativeConversation(system string, t Turn) []sdk.Message {
-	messages := []sdk.Message{sdk.System(strings.TrimSpace(system)), sdk.User(t.Case.Instruction)}
+	messages := []sdk.Message{sdk.System(strings.TrimSpace(system)), sdk.User(t.request())}
 	for i, s := range t.Trajectory {
 		id := fmt.Sprintf("call_%d", i+1)
 		called := sdk.Assistant(s.Thought)
@@ -178,7 +203,7 @@ func nativeConversation(system string, t Turn) []sdk.Message {
 // reactConversation shows the run so far as one text (method: §3.3).
 func reactConversation(system string, t Turn) []sdk.Message {
 	var b strings.Builder
-	b.WriteString(t.Case.Instruction)
+	b.WriteString(t.request())
 	if len(t.Trajectory) > 0 {
 		b.WriteString("\n\nYour steps so far:\n")
 	}

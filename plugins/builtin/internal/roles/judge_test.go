@@ -25,7 +25,7 @@ func TestReadVerdict(t *testing.T) {
 		{content: ``, err: "not the JSON"},
 		{content: `[]`, err: "not the JSON"},
 	} {
-		v, err := readVerdict(c.content, set)
+		v, err := ReadVerdict(c.content, set)
 		switch {
 		case c.err != "":
 			if err == nil || !strings.Contains(err.Error(), c.err) {
@@ -52,7 +52,7 @@ func FuzzReadVerdict(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, content string) {
-		v, err := readVerdict(content, set)
+		v, err := ReadVerdict(content, set)
 		if err != nil && v.Label != "" {
 			t.Fatalf("an error and a label: %+v", v)
 		}

@@ -46,6 +46,10 @@ type Facts struct {
 	Round           int                 `json:"round,omitempty"`
 	Step            int                 `json:"step,omitempty"`
 	MaxSteps        int                 `json:"max_steps,omitempty"`
+	Run             []ots.Step          `json:"run,omitempty"`
+	Guard           string              `json:"guard,omitempty"`
+	Form            string              `json:"form,omitempty"`
+	Solutions       *Solutions          `json:"solutions,omitempty"`
 }
 
 // UserLine is the line in a prompt that parts the system message, above it,

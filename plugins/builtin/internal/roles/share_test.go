@@ -1,4 +1,4 @@
-package trajectory
+package roles
 
 import (
 	"fmt"
@@ -13,7 +13,7 @@ func TestAdversarialShareOfARow(t *testing.T) {
 		for _, phase := range []float64{0, 0.25, 0.5, 0.999} {
 			n := 0
 			for sample := range 200 {
-				if adversarial(share, phase, sample) {
+				if Adversarial(share, phase, sample) {
 					n++
 				}
 				if off := math.Abs(float64(n) - share*float64(sample+1)); off >= 1+1e-9 {
@@ -32,7 +32,7 @@ func TestAdversarialShareAcrossRows(t *testing.T) {
 		n := 0
 		const rows = 4000
 		for i := range rows {
-			if adversarial(share, rowPhase(In{Instruction: fmt.Sprint("task ", i)}), 0) {
+			if Adversarial(share, Phase(Case{Instruction: fmt.Sprint("task ", i)}), 0) {
 				n++
 			}
 		}
