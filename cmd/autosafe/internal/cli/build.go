@@ -45,8 +45,9 @@ answers in the cache. What is not in the log is called as usual, or refused with
 The first interrupt (Ctrl-C) lets calls in flight finish and keeps them; the
 second one stops at once.
 
-Exit codes: 0 done; 1 error; 5 more rows failed than allowed; 6 the budget was
-reached; 64 wrong usage; 130 interrupted.`,
+Exit codes: 0 done; 1 error; 4 an assert of an evaluation failed, and all else is
+built; 5 more rows failed than allowed; 6 the budget was reached; 64 wrong usage;
+130 interrupted.`,
 		setup: func(flags *flag.FlagSet) func(*invocation) int {
 			var how buildFlags
 			flags.StringVar(&how.OutDir, "out", "", "write outputs below `DIR` instead of the recipe's folder")
@@ -191,6 +192,7 @@ func (inv *invocation) build(how buildFlags) int {
 	if err != nil {
 		sum.Error = err.Error()
 	}
+	go func() { _ = s.disconnect() }() // close waits for it, and has the error
 	fresh := inv.record(s, &how, sum, began)
 	if cerr := s.close(); err == nil && cerr != nil {
 		err, sum.OK, sum.Error = cerr, false, cerr.Error()
@@ -320,6 +322,8 @@ func buildExit(err error) int {
 		return exitInterrupted
 	case errors.Is(err, engine.ErrTooManyFailures):
 		return exitFailures
+	case errors.Is(err, engine.ErrAssertFailed):
+		return exitAssert
 	}
 	return exitError
 }

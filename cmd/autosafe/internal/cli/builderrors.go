@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -15,6 +16,7 @@ import (
 // plugin has to say of its configuration stands at its place in the recipe.
 func buildDiagnostics(recipe *spec.Recipe, err error) hcl.Diagnostics {
 	var runErr *engine.RunError
+	var failed *engine.AssertError
 	var several engine.Failures
 	if errors.As(err, &several) {
 		var diags hcl.Diagnostics
@@ -31,10 +33,25 @@ func buildDiagnostics(recipe *spec.Recipe, err error) hcl.Diagnostics {
 			Detail: "What was finished is kept; build again to go on from here."}}
 	case errors.Is(err, engine.ErrTooManyFailures):
 		return hcl.Diagnostics{tooManyFailures(recipe, err)}
+	case errors.As(err, &failed):
+		return assertDiagnostics(failed)
 	case errors.As(err, &runErr):
 		return runDiagnostics(recipe, runErr)
 	}
 	return hcl.Diagnostics{problem("Build failed", err)}
+}
+
+// assertDiagnostics tell of asserts that do not hold, each at its place.
+func assertDiagnostics(e *engine.AssertError) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, f := range e.Failed {
+		detail := sentence(cmp.Or(f.Message, f.That))
+		if !strings.Contains(detail, f.That) {
+			detail += "\n\nIt asserts " + f.That
+		}
+		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: fmt.Sprintf("Assert %q failed", f.Name), Detail: detail, Subject: &f.Assert.Range})
+	}
+	return diags
 }
 
 // tooManyFailures finds the step whose rows failed and says what can be done.
@@ -79,6 +96,9 @@ func find(recipe *spec.Recipe, address string) (*hcl.Range, *spec.RoleBody) {
 	for _, s := range recipe.Steps {
 		if s.Address == address {
 			return &s.Range, s.Role
+		}
+		if s.Evaluation != nil && s.Evaluation.Report != nil && s.Evaluation.Report.Address == address {
+			return &s.Evaluation.Report.Range, nil
 		}
 		if s.Dataset == nil {
 			continue

@@ -151,7 +151,7 @@ func findBuild(store *cache.Store, dir, name string) (*provenance.Build, error) 
 // endedWell is the last build of a recipe, or, where that failed, the newest
 // before it that did not, which the user is told. If all failed it is the last.
 func (inv *invocation) endedWell(store *cache.Store, last *provenance.Build) (*provenance.Build, error) {
-	if last.OK {
+	if last.Ended() {
 		return last, nil
 	}
 	builds, err := provenance.List(store)
@@ -159,7 +159,7 @@ func (inv *invocation) endedWell(store *cache.Store, last *provenance.Build) (*p
 		return nil, err
 	}
 	for i := range builds {
-		if b := &builds[i]; b.OK && b.Recipe.Dir == last.Recipe.Dir {
+		if b := &builds[i]; b.Ended() && b.Recipe.Dir == last.Recipe.Dir {
 			inv.view.Notify("The last build did not end well", fmt.Sprintf("This is build %s, the last one before %s that did. Name a build to see that one.", b.ID, last.ID))
 			return b, nil
 		}
@@ -170,7 +170,7 @@ func (inv *invocation) endedWell(store *cache.Store, last *provenance.Build) (*p
 
 // tellFailed says so if a build that is shown or given away did not end well.
 func (inv *invocation) tellFailed(b *provenance.Build) {
-	if !b.OK {
+	if !b.Ended() {
 		inv.view.Notify("Build "+b.ID+" did not end well", "It rests on no more than what it came to. autosafe builds lists builds.")
 	}
 }

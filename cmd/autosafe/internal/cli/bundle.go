@@ -93,7 +93,7 @@ func (inv *invocation) exported(store *cache.Store, dir, build string, all bool)
 		if b, ok, err = lastWhole(store, b.Recipe.Dir); err != nil {
 			return nil, err
 		}
-		if ok && !last.OK {
+		if ok && !last.Ended() {
 			inv.view.Notify("The last build did not end well", fmt.Sprintf("The bundle holds build %s, the last one before %s that did and was of the whole recipe.", b.ID, last.ID))
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/autosafe/autosafe/cmd/autosafe/internal/view"
 	"github.com/autosafe/autosafe/internal/pluginhost"
+	"github.com/autosafe/autosafe/plugins/builtin/terminal/shell"
 )
 
 // Exit codes. They are part of the contract with scripts.
@@ -22,6 +23,7 @@ const (
 	exitError       = 1
 	exitChanges     = 2 // plan -detailed-exitcode: a build would do something
 	exitUnformatted = 3 // fmt -check: a file is not in canonical form
+	exitAssert      = 4 // an evaluation's assert does not hold
 	exitFailures    = 5 // more rows failed than allowed
 	exitBudget      = 6 // -budget-usd was reached
 	exitUsage       = 64
@@ -74,7 +76,7 @@ type invocation struct {
 func commands() []command {
 	return []command{
 		initCommand(), validateCommand(), fmtCommand(), planCommand(), buildCommand(),
-		whyCommand(), showCommand(), diffCommand(), costCommand(), callsCommand(), buildsCommand(), graphCommand(), datasetCommand(),
+		whyCommand(), showCommand(), diffCommand(), costCommand(), callsCommand(), buildsCommand(), graphCommand(), datasetCommand(), labelsCommand(),
 		signCommand(), verifyCommand(), pushCommand(), ctlCommand(),
 		batchesCommand(), finetunesCommand(), pluginsCommand(), cacheCommand(), versionCommand(), serveCommand(),
 	}
@@ -89,6 +91,9 @@ func Run(args []string, env Env) int {
 	name := args[0]
 	if name == pluginhost.LaunchArgument { // no command: it becomes another program
 		return pluginhost.Launch(args[1:])
+	}
+	if shell.Serves(args) { // no command: it becomes the process of a sandboxed shell
+		return shell.Serve()
 	}
 	switch {
 	case asksHelp(name):

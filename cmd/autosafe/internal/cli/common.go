@@ -116,6 +116,9 @@ type session struct {
 
 	halted     sync.Once
 	overBudget atomic.Bool
+
+	disconnected  sync.Once
+	disconnectErr error
 }
 
 // halt has what is in flight finish and nothing new begin.
@@ -282,9 +285,15 @@ func capital(text string) string {
 	return string(unicode.ToUpper(first)) + text[n:]
 }
 
+// disconnect ends plugin processes and connections. It may be called twice.
+func (s *session) disconnect() error {
+	s.disconnected.Do(func() { s.disconnectErr = errors.Join(s.host.Close(), s.models.Close()) })
+	return s.disconnectErr
+}
+
 // close ends plugin processes and connections and writes what is pending.
 func (s *session) close() error {
-	err := errors.Join(s.host.Close(), s.models.Close())
+	err := s.disconnect()
 	if s.store == nil {
 		return err
 	}

@@ -97,6 +97,8 @@ func rolesOf(args []string) ([]schema.Role, error) {
 		switch {
 		case role == schema.Finetune:
 			return nil, fmt.Errorf("there is no skeleton of a finetune component; docs/finetuning.md says how one is written")
+		case role == schema.Evaluation:
+			return nil, fmt.Errorf("there is no skeleton of an evaluation component; docs/writing-a-plugin.md says how one is written")
 		case !slices.Contains(schema.Roles(), role):
 			return nil, fmt.Errorf("%q is no role; there are threat_source, simulator, reflector, judge and output", arg)
 		case slices.Contains(roles, role):

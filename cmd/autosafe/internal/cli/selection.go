@@ -17,6 +17,8 @@ import (
 	"github.com/autosafe/autosafe/cache"
 	"github.com/autosafe/autosafe/cmd/autosafe/internal/view"
 	"github.com/autosafe/autosafe/internal/engine"
+	"github.com/autosafe/autosafe/internal/evaluate"
+	"github.com/autosafe/autosafe/internal/evaluate/report"
 	"github.com/autosafe/autosafe/internal/llm"
 	"github.com/autosafe/autosafe/internal/provenance"
 	"github.com/autosafe/autosafe/internal/publish"
@@ -68,7 +70,7 @@ func (s *selection) check(recipe *spec.Recipe) hcl.Diagnostics {
 		}
 	}
 	for _, address := range s.Refresh {
-		if steps := covered(recipe, address); len(steps) > 0 && steps[0].Role == nil {
+		if steps := covered(recipe, address); len(steps) > 0 && !slices.ContainsFunc(steps, func(s *spec.Step) bool { return s.Role != nil }) {
 			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Nothing to refresh", Detail: fmt.Sprintf(
 				"-refresh: %s asks no model. Name the step whose answers are to be bought anew.", address), Subject: &steps[0].Range})
 		}
@@ -107,6 +109,7 @@ func (s *session) engine(sel selection, more engine.Options) *engine.Engine {
 	more.Limit, more.Targets, more.Refresh = sel.Limit, sel.Targets, sel.Refresh
 	more.DecodeCall = decodeCall
 	more.Documents = publish.New(s.published)
+	more.Evaluator = evaluate.New(report.Reporter{})
 	return engine.New(more)
 }
 

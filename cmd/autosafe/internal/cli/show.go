@@ -133,30 +133,44 @@ func (inv *invocation) showRows(s *session, address string, n int) error {
 // rows are those that the last build left at an address: all, or, where only a
 // slice was built, that.
 func (inv *invocation) rows(s *session, address string) (iter.Seq2[row.Row, error], error) {
+	rows, limit, err := s.rows(address)
+	if limit > 0 {
+		inv.sliceOnly(limit)
+	}
+	return rows, err
+}
+
+// sliceOnly says that rows are not all that there would be.
+func (inv *invocation) sliceOnly(limit int) {
+	inv.view.Notify("Only a slice of this has been built", fmt.Sprintf(
+		"-limit %d cut every source off there. Run autosafe build for all rows.", limit))
+}
+
+// rows are those that the last build left at an address, and the -limit of the
+// slice that they are of; 0: of all.
+func (s *session) rows(address string) (rows iter.Seq2[row.Row, error], limit int, err error) {
 	ctx := context.Background()
-	rows, err := s.engine(selection{}, engine.Options{}).Rows(ctx, address)
+	rows, err = s.engine(selection{}, engine.Options{}).Rows(ctx, address)
 	if !errors.As(err, new(*engine.NotBuiltError)) {
-		return rows, err
+		return rows, 0, err
 	}
 	limit, lerr := s.lastLimit(address)
 	if lerr != nil {
-		return nil, lerr
+		return nil, 0, lerr
 	}
 	if limit > 0 {
 		slice, serr := s.engine(selection{Limit: limit}, engine.Options{}).Rows(ctx, address)
 		if serr == nil {
-			inv.view.Notify("Only a slice of this has been built", fmt.Sprintf(
-				"-limit %d cut every source off there. Run autosafe build for all rows.", limit))
-			return slice, nil
+			return slice, limit, nil
 		}
 		if !errors.As(serr, new(*engine.NotBuiltError)) {
-			return nil, serr
+			return nil, 0, serr
 		}
 	}
 	if whole, lerr := s.lastFinished(address); lerr != nil || whole == nil {
-		return nil, cmp.Or(lerr, fmt.Errorf("%w: run autosafe build first", err))
+		return nil, 0, cmp.Or(lerr, fmt.Errorf("%w: run autosafe build first", err))
 	}
-	return nil, fmt.Errorf("%w as it is asked for now: an earlier build made it otherwise, and autosafe why %s says what differs. Run autosafe build to make it", err, address)
+	return nil, 0, fmt.Errorf("%w as it is asked for now: an earlier build made it otherwise, and autosafe why %s says what differs. Run autosafe build to make it", err, address)
 }
 
 // lastLimit is the -limit of the newest build that came to a step's end; 0 if

@@ -213,7 +213,7 @@ func (v *verification) calls(ctx context.Context, s *session, store *cache.Store
 	}
 	why := "the cache remembers no whole build of this recipe: build it, or take in a bundle with autosafe cache import"
 	for i := range builds { // newest first
-		if !builds[i].OK || builds[i].Recipe.Digest != digest {
+		if !builds[i].Ended() || builds[i].Recipe.Digest != digest {
 			continue
 		}
 		keys, err := provenance.DatasetCalls(ctx, store, &builds[i], address)

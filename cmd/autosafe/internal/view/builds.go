@@ -69,6 +69,8 @@ func buildEnded(b *provenance.Build) string {
 	switch {
 	case b.OK:
 		return "ok"
+	case b.AssertsFailed:
+		return "assert"
 	case strings.HasPrefix(b.Error, "interrupted"):
 		return "stopped"
 	case strings.Contains(b.Error, "budget"):

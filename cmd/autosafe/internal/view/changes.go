@@ -108,7 +108,11 @@ func (p *page) parts(indent int, parts []provenance.PartDiff) {
 	for i := range parts {
 		d := &parts[i]
 		if d.Kind == provenance.PartInput {
-			p.signed(indent, d.Change, "input  the rows that it takes")
+			name, what := Clean(d.Name), "the rows that it takes"
+			if strings.HasPrefix(name, "trials.") {
+				what = "what came of trying the agent"
+			}
+			p.signed(indent, d.Change, name+"  "+what)
 			continue
 		}
 		if v := d.Values; len(v) == 1 && v[0].Path == "" && v[0].Text == nil {

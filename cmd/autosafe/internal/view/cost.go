@@ -70,7 +70,7 @@ func addCost(t *table, name string, c provenance.Cost, last string) {
 func (p *page) costLosses(r *provenance.CostReport) {
 	p.WriteString("\n")
 	t := costTable("Spent on")
-	addCost(&t, "rows in a dataset", r.Kept, "")
+	addCost(&t, "rows in a dataset or an evaluation", r.Kept, "")
 	shown := r.Losses[:min(len(r.Losses), costLossesShown)]
 	for _, l := range shown {
 		if l.Calls > 0 {

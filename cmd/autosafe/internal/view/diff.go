@@ -189,7 +189,10 @@ func (p *page) diffFigures(r *provenance.DiffReport) {
 	}
 	for _, m := range r.Metrics {
 		format := numeral
-		if strings.Contains(m.Name, "yield") {
+		switch {
+		case strings.HasPrefix(m.Name, "evaluation."):
+			format = func(share float64) string { return strconv.FormatFloat(share, 'f', 3, 64) }
+		case strings.Contains(m.Name, "yield"):
 			format = yieldOf(&m.Numbers)
 		}
 		add(m.Name, m.Before, m.After, format)

@@ -168,3 +168,17 @@ func TestUnpriced(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
+
+// An address with a key can be copied into a shell.
+func TestPlanUnknown(t *testing.T) {
+	unbounded := engine.StepPlan{Address: "distill.b", Status: engine.StatusRun, Work: engine.Work{Calls: engine.Range{High: math.Inf(1)}}}
+	for address, want := range map[string]string{
+		"simulator.a.x":      "-target simulator.a.x runs",
+		`simulator.a.x["k"]`: `-target 'simulator.a.x["k"]' runs`,
+	} {
+		got := planUnknown(&engine.Plan{Steps: []engine.StepPlan{{Address: address, Status: engine.StatusRun}, unbounded}})
+		if !strings.Contains(got, want) {
+			t.Errorf("%s", got)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/autosafe/autosafe/internal/engine"
+	"github.com/autosafe/autosafe/spec"
 )
 
 // PlanNotes are what a plan's reader should know beside the plan.
@@ -117,16 +118,21 @@ func planTable(b *strings.Builder, p *engine.Plan, width int) {
 			t.note(Clean(reason))
 		}
 	}
-	for _, s := range p.Steps {
+	addresses := make([]string, len(p.Steps))
+	for i, s := range p.Steps {
+		addresses[i] = s.Address
+	}
+	for _, named := range grouped(addresses, func(i int) bool { return p.Steps[i].Status == engine.StatusHit }) {
+		s := p.Steps[named.at]
 		more := "" // behind a number that is not all
 		if !s.Known && s.Status != engine.StatusHit {
 			more = "+"
 		}
-		add(Clean(s.Address), s.Status, s.Reason,
+		add(named.name, s.Status, s.Reason,
 			atLeast(s.RowsIn, more), atLeast(s.RowsHit, more), planTasks(&s), planCalls(&s), money(s.Work.CostUSD))
 	}
 	for _, o := range p.Outputs {
-		if i := slices.IndexFunc(p.Steps, func(s engine.StepPlan) bool { return strings.HasPrefix(o.Address, s.Address+".output.") }); i >= 0 {
+		if i := slices.IndexFunc(p.Steps, func(s engine.StepPlan) bool { return outputOf(o.Address, s.Address) }); i >= 0 {
 			if s := p.Steps[i]; o.Status == s.Status && (o.Status == engine.StatusHit || o.Reason == s.Reason) {
 				continue // the dataset's line says it
 			}
@@ -134,6 +140,12 @@ func planTable(b *strings.Builder, p *engine.Plan, width int) {
 		add("    "+Clean(nearPath(o.Path)), o.Status, o.Reason, "", "", "", "", "")
 	}
 	t.render(b, width)
+}
+
+// outputOf says whether an output is one of a step: of a dataset, or the report of an
+// evaluation.
+func outputOf(output, step string) bool {
+	return strings.HasPrefix(output, step+".output.") || output == step+"."+spec.ReportFormat
 }
 
 // atLeast writes a count, with a sign behind it where more may come.
@@ -219,10 +231,18 @@ func planUnknown(p *engine.Plan) string {
 	i := slices.IndexFunc(p.Steps, func(s engine.StepPlan) bool { return !s.Work.Calls.Bounded() })
 	for _, s := range slices.Backward(p.Steps[:max(i, 0)]) {
 		if s.Status != engine.StatusHit {
-			return fmt.Sprintf("not known before %s has run; autosafe build -target %s runs it alone", Clean(s.Address), Clean(s.Address))
+			return fmt.Sprintf("not known before %s has run; autosafe build -target %s runs it alone", Clean(s.Address), shellWord(Clean(s.Address)))
 		}
 	}
 	return "not known before earlier steps have run"
+}
+
+// shellWord is an address as shells take it, which would lose the quotes of a key.
+func shellWord(address string) string {
+	if strings.Contains(address, `"`) {
+		return "'" + address + "'"
+	}
+	return address
 }
 
 // fieldWidth is how wide the names of totals are, with the space behind them.

@@ -30,7 +30,10 @@ func (v *View) Recipe(r *spec.Recipe) {
 			v.property(&b, "is", firstSentence(s.Role.Component.Doc))
 		}
 		for _, op := range s.Distill {
-			v.property(&b, string(op.Kind), op.Name)
+			v.operation(&b, op)
+		}
+		if e := s.Evaluation; e != nil {
+			v.evaluation(&b, e)
 		}
 		if s.Dataset != nil {
 			for _, out := range s.Dataset.Outputs {
@@ -43,6 +46,36 @@ func (v *View) Recipe(r *spec.Recipe) {
 		v.property(&b, "columns", columnNames(s))
 	}
 	v.result(b.String())
+}
+
+// operation tells of an operation of a distill step.
+func (v *View) operation(b *strings.Builder, op *spec.Op) {
+	switch {
+	case op.Kind != spec.OpScenarios:
+		v.property(b, string(op.Kind), op.Name)
+	case op.Split != nil:
+		v.property(b, "split", op.Of)
+	}
+}
+
+// evaluation tells how an evaluation's trials are made into figures.
+func (v *View) evaluation(b *strings.Builder, e *spec.EvaluationBody) {
+	var judges []string
+	for _, j := range e.Judges {
+		judges = append(judges, j.Name)
+	}
+	for _, h := range e.Humans {
+		judges = append(judges, h.Name+" (a person)")
+	}
+	if len(judges) > 0 {
+		v.property(b, "judges", strings.Join(judges, ", "))
+	}
+	for _, a := range e.Asserts {
+		v.property(b, "assert", a.Name)
+	}
+	if e.Report != nil {
+		v.property(b, "report", "to "+e.Report.Path)
+	}
 }
 
 // property writes one line about a step, or more where it is long.

@@ -23,7 +23,9 @@ func (v *View) Summary(sum *engine.Summary, recipe *spec.Recipe) {
 	funnel(&b, sum.Steps, operations(recipe), v.outWidth())
 	totals(&b, sum)
 	outputs(&b, sum, v.outWidth())
-	v.result(b.String())
+	p := v.page()
+	p.evaluations(sum.Evaluations, recipe)
+	v.result(b.String() + p.String())
 }
 
 // Recorded says under which id a build is recorded.
@@ -55,8 +57,13 @@ func funnel(b *strings.Builder, steps []engine.StepSummary, ops map[string][]*sp
 		heads: []string{"Step", "In", "Out", "Dropped", "Failed", "Calls", "Cost", "Cached", "Time", ""},
 		spare: []string{"Cached", "Cost"},
 	}
+	addresses := make([]string, len(steps))
 	for i := range steps {
-		s := &steps[i]
+		addresses[i] = steps[i].Address
+	}
+	quiet := func(i int) bool { return steps[i].Status == engine.StatusHit && steps[i].RowsFailed == 0 }
+	for _, named := range grouped(addresses, quiet) {
+		s := &steps[named.at]
 		out, cached, time := count(s.RowsOut), number(s.RowsHit), duration(s.Seconds)
 		switch s.Status {
 		case engine.StatusHit:
@@ -64,7 +71,7 @@ func funnel(b *strings.Builder, steps []engine.StepSummary, ops map[string][]*sp
 		case engine.StatusSkipped:
 			out, time = "", "not run"
 		}
-		t.add(Clean(s.Address), number(s.RowsIn), out, number(total(s.Dropped)), number(s.RowsFailed),
+		t.add(named.name, number(s.RowsIn), out, number(total(s.Dropped)), number(s.RowsFailed),
 			number(s.Calls.Made), dollars(s.Calls.CostUSD), cached, time, "")
 		rest := funnelOps(&t, s, ops[s.Address])
 		for _, reason := range ranked(rest) {
@@ -91,6 +98,9 @@ func funnelOps(t *table, s *engine.StepSummary, ops []*spec.Op) map[string]int64
 	exact := s.RowsIn == s.RowsOut+total(s.Dropped)
 	left := s.RowsIn
 	for _, op := range ops {
+		if op.Kind == spec.OpScenarios { // the reasons tell what it did
+			continue
+		}
 		name := string(op.Kind) + "." + op.Name
 		n := s.Dropped[name]
 		delete(rest, name)
@@ -197,7 +207,7 @@ func outputs(b *strings.Builder, sum *engine.Summary, width int) {
 			about += "; unchanged"
 		}
 		rows := count(o.Rows)
-		if o.Format == spec.CardFormat { // which tells of rows, and has none
+		if o.Format == spec.CardFormat || o.Format == spec.ReportFormat { // which tell of rows, and have none
 			rows = ""
 		}
 		t.add(Clean(nearPath(o.Path)), rows, number(total(o.Skipped)), count(int64(o.Files)), about)
