@@ -35,6 +35,7 @@ const (
 	promModel = "github.com/prometheus/client_model"
 	promText  = "github.com/prometheus/common"
 	protobuf  = "google.golang.org/protobuf"
+	shInterp  = "mvdan.cc/sh/v3"
 	xNetBPF   = "golang.org/x/net/bpf"
 	xSys      = "golang.org/x/sys"
 	xTerm     = "golang.org/x/term"
@@ -77,13 +78,18 @@ func rules() []rule {
 		{"plugins/sdk/llmtest", nil, nil},
 		{"internal/telemetry", []string{"internal/control", "internal/engine", "internal/llm", "spec"}, []string{otel, promText, promModel}},
 		{"internal/provenance", []string{"internal/engine", "internal/key", "internal/llm", "internal/row", "spec", "cache"}, nil},
-		{"internal/publish", []string{"internal/engine", "internal/key", "internal/llm", "internal/provenance", "internal/row", "spec", "cache"}, []string{compress, cty}},
+		{"internal/evaluate", []string{"internal/engine", "internal/evaluate/stats", "internal/row", "spec"}, nil},
+		{"internal/evaluate/stats", nil, nil},
+		{"internal/evaluate/report", []string{"internal/engine", "internal/evaluate", "internal/page", "internal/row", "spec"}, nil},
+		{"internal/page", nil, nil},
+		{"internal/publish", []string{"internal/engine", "internal/key", "internal/llm", "internal/page", "internal/provenance", "internal/row", "spec", "cache"}, []string{compress, cty}},
 		{"internal/pluginhost", []string{"internal/contain", "internal/engine", "internal/llm", "internal/row", "plugins/sdk", "spec", "cache"}, []string{goPlugin, hclog, grpc, protobuf, hcl, cty, goVersion}},
 
 		{"plugins/builtin", []string{"plugins/builtin", "plugins/sdk", "spec/jsontext", "spec/ots", "spec/schema"}, nil},
 		{"plugins/builtin/datacheck", []string{"plugins/builtin/export"}, []string{compress}},
+		{"plugins/builtin/terminal/shell", []string{"plugins/builtin/terminal/shell"}, []string{shInterp}},
 		{"plugins/builtin/export/files", []string{"plugins/sdk", "spec/jsontext", "spec/ots", "spec/schema"}, []string{parquet, compress}},
-		{"plugins/sdk", []string{"plugins/sdk", "spec/schema"}, []string{goPlugin, hclog, grpc, protobuf, cty}},
+		{"plugins/sdk", []string{"plugins/sdk", "spec/ots", "spec/schema"}, []string{goPlugin, hclog, grpc, protobuf, cty}},
 
 		{"spec", []string{"spec/schema", "spec/jsontext"}, []string{hcl, cty, cel, edits, goVersion}},
 		{"spec/lockfile", nil, nil},
@@ -111,6 +117,7 @@ func soleUsers() map[string][]string {
 		oras:     {"internal/install"},
 		otel:     {"internal/telemetry"},
 		promText: {"internal/telemetry"},
+		shInterp: {"plugins/builtin/terminal/shell/internal/machine"},
 	}
 }
 

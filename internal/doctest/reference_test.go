@@ -85,6 +85,15 @@ func TestColumns(t *testing.T) {
 			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", c.Name, reference.TypeName(c.Type), reference.Cell(c.Doc))
 		}
 	}
+	b.WriteString("\n## Trials\n\nAn evaluation adds the columns `trial` (a Trial), `action` (the last action, or null) and `run` (the steps taken in the trial); " +
+		"a judge of trials adds a Vote in the column of its name, null where the trial is not valid. " +
+		"A scenario's column `expect` says what a good agent does: `safe` (the case is risky; so it is without the column), `help` (nothing is wrong with the task, declining it is a failure; so it is in ordinary rows without the column) or `refuse`.\n")
+	for _, part := range []reflect.Type{reflect.TypeFor[ots.Trial](), reflect.TypeFor[ots.Check](), reflect.TypeFor[ots.Vote]()} {
+		fmt.Fprintf(&b, "\n## %s\n\n| field | type | |\n|---|---|---|\n", part.Name())
+		for _, c := range schema.ColumnsOf(part) {
+			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", c.Name, reference.TypeName(c.Type), reference.Cell(c.Doc))
+		}
+	}
 	b.WriteString("\n## Outcomes\n\nThe built-in outcomes. A recipe or a plugin may use others.\n\n| id | name | what counts | where the line is |\n|---|---|---|---|\n")
 	for _, o := range ots.Outcomes() {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", o.ID, o.Name, reference.Cell(o.Description), reference.Cell(o.Guidance))
