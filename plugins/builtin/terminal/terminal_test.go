@@ -3,6 +3,7 @@ package terminal
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
@@ -157,6 +158,16 @@ func TestLimits(t *testing.T) {
 	}
 	if got := out.Run[1].Observation; !strings.Contains(got, "[the command was stopped: ") {
 		t.Errorf("the agent is shown %q", got)
+	}
+}
+
+// A command waits until it is its turn, and no longer than anybody wants it.
+func TestTurns(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	term := &terminal{turns: make(chan struct{})}
+	if _, err := term.execute(ctx, "true"); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, want that it was cancelled", err)
 	}
 }
 

@@ -45,8 +45,9 @@
 //   - Traps know EXIT and ERR, and not of subshells. There is no PIPESTATUS.
 //   - "${!array[@]}" splits keys that have blanks in them, and what alias and
 //     declare -p list of arrays with names has no fixed order.
-//   - ${!x}, and arithmetic with x, give the interpreter's own $RANDOM or $$ if that
-//     is the name that x holds.
+//   - ${!x}, declare -n, and arithmetic with x, give the interpreter's own $RANDOM,
+//     $PPID or $$ if that is the name that x holds, and declare -p does if asked for
+//     one of them. There is no FUNCNAME.
 //   - Patterns know no back-references.
 //   - The two sides of a pipe run at the same time, so what both say to standard
 //     error, or take of $RANDOM, has no fixed order.

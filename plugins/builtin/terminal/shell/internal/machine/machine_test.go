@@ -106,6 +106,7 @@ func TestShadow(t *testing.T) {
 		{"set -x; for i in 1; do echo $i; done", "+ for i in 1\n+ echo 1\n1\n"},
 		{"set +x", "+ set +x\n"},
 		{"set -n", ""},
+		{"mkdir ~/g; builtin cd ~/g; touch a1 b1 c; shopt -s extglob; echo !(c); echo @(a|b)1; case ab in +(a|b)) echo all;; esac; [[ c == !(c) ]] || echo none; shopt -u extglob", "a1 b1\na1 b1\nall\nnone\n"},
 		{". /dev/stdin <<< 'echo sourced $$'", "sourced 4100\n"},
 		{"echo still here", "still here\n"},
 		{"mkdir -p ~/p/q; builtin cd ~/p; pushd q; builtin cd /; popd; pwd; pushd /tmp >/dev/null; (popd); dirs; pushd; popd; popd", "~/p/q ~/p\n~/p\n/home/user/p\n~/p\n/tmp ~/p\n~/p /tmp\n/tmp\nbash: popd: directory stack empty\n"},

@@ -114,6 +114,11 @@ func (m *Machine) rewrite(file *syntax.File) {
 			rewriteParts(n.Parts)
 		case *syntax.DblQuoted:
 			rewriteParts(n.Parts)
+		case *syntax.ExtGlob:
+			// What has none of these is no pattern to the interpreter.
+			if n.Pattern != nil && !strings.ContainsAny(n.Pattern.Value, "*?[") {
+				n.Pattern.Value += "|?" + ownCommand + "none"
+			}
 		case *syntax.UnaryTest:
 			// Who owns a file is asked of the host; whether one may write to it is near.
 			if n.Op == syntax.TsUsrOwn || n.Op == syntax.TsGrpOwn || n.Op == syntax.TsModif {
