@@ -38,6 +38,13 @@ func (c *chunk) storedAs(n int) (cache.Digest, bool) {
 	return c.digest, c.sealed && c.n == n
 }
 
+// rowsSoFar is how many rows the chunk has. One that is being filled grows.
+func (c *chunk) rowsSoFar() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.n
+}
+
 // texts returns the chunk's rows as canonical text, without taking them apart.
 func (c *chunk) texts(store blobStore) ([][]byte, error) {
 	c.mu.Lock()

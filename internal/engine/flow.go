@@ -189,7 +189,7 @@ func (f *flow) appendStored(chunks []*chunk, digests [][32]byte) error {
 }
 
 // stored gives the digest of a chunk that has n rows and takes no more, once
-// it is stored; false if it never is.
+// it is stored; false if it never is, as when it took more after it was read.
 func (f *flow) stored(c *chunk, n int) (cache.Digest, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -197,7 +197,7 @@ func (f *flow) stored(c *chunk, n int) (cache.Digest, bool) {
 		if d, ok := c.storedAs(n); ok {
 			return d, true
 		}
-		if !c.full || f.done || f.sealErr != nil {
+		if !c.full || c.rowsSoFar() != n || f.done || f.sealErr != nil {
 			return cache.Digest{}, false
 		}
 		f.changed.Wait()
@@ -454,9 +454,7 @@ func (s *segment) len() int {
 	if !s.all {
 		return len(s.index)
 	}
-	s.chunk.mu.Lock()
-	defer s.chunk.mu.Unlock()
-	return s.chunk.n
+	return s.chunk.rowsSoFar()
 }
 
 // damagedError says that the cache lost rows which a record promised. The

@@ -102,3 +102,33 @@ func TestPatience(t *testing.T) {
 		}
 	})
 }
+
+// TestChunkThatGrew: whoever was given the first rows of a chunk, and asks what it is
+// stored as when it has more, is not kept waiting for what never comes. The writer may
+// be waiting for him.
+func TestChunkThatGrew(t *testing.T) {
+	f := newFlow(&memoryBlobs{})
+	if err := f.append(numbered(t, 0, 100)); err != nil {
+		t.Fatal(err)
+	}
+	s, ok, err := (&reader{flows: []*flow{f}}).span()
+	if err != nil || !ok || s.n != 100 {
+		t.Fatalf("%d rows, %t, %v", s.n, ok, err)
+	}
+	if err := f.append(numbered(t, 100, chunkRows)); err != nil {
+		t.Fatal(err)
+	}
+	told := make(chan bool, 1)
+	go func() {
+		_, ok := f.stored(s.segment.chunk, s.n)
+		told <- ok
+	}()
+	select {
+	case ok := <-told:
+		if ok {
+			t.Error("100 rows are stored as a chunk of more")
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("it waits for ever")
+	}
+}
