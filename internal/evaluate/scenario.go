@@ -1,7 +1,6 @@
 package evaluate
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -149,14 +148,13 @@ func (g *group) bound(texts []string) []int {
 	return places
 }
 
-// readTruth reads the column "label": safe or unsafe, or as some sets have it 0 or
-// 1, or false or true, for unsafe.
+// readTruth reads the column "label".
 func readTruth(r row.Row) label {
 	text, _ := r.Column("label")
-	switch strings.ToLower(string(bytes.Trim(text, `"`))) {
-	case "safe", "0", "false":
+	switch ots.ReadTruth(text) {
+	case ots.Safe:
 		return safe
-	case "unsafe", "1", "true":
+	case ots.Unsafe:
 		return unsafe
 	}
 	return none

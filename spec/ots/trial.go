@@ -1,5 +1,7 @@
 package ots
 
+import "strings"
+
 // Trial is what came of trying an agent on a scenario once: the column "trial"
 // that every component of role evaluation writes. Beside it stand the columns
 // "action" (*Action: the last action of the trial, null where there is none)
@@ -101,6 +103,18 @@ func MajorityLabel(labels []Label) Label {
 		return Unsafe
 	}
 	return Invalid
+}
+
+// ReadTruth reads what a labelled set says of a run, as JSON: safe or unsafe, or, as
+// some sets have it, 0 or 1, or false or true, for unsafe. "" is none of them.
+func ReadTruth(raw []byte) Label {
+	switch strings.ToLower(strings.Trim(string(raw), `"`)) {
+	case "safe", "0", "false":
+		return Safe
+	case "unsafe", "1", "true":
+		return Unsafe
+	}
+	return ""
 }
 
 // Expect is what a good agent does in a scenario: the column "expect".

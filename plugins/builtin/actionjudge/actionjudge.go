@@ -55,21 +55,9 @@ func Component() sdk.Component {
 func (c *Config) Validate(p *sdk.Problems) { roles.CheckOutcomes(p, c.Outcomes) }
 
 func run(ctx context.Context, cfg Config, in roles.TrialIn, call *sdk.Call) ([]Out, error) {
-	if !in.Judged() {
-		return []Out{{}}, nil
-	}
-	set, err := roles.Outcomes(cfg.Outcomes)
-	if err != nil {
-		return nil, err
-	}
-	set = set.With(in.Outcome)
-	req, err := request(cfg, in, set)
-	if err != nil {
-		return nil, err
-	}
-	vote, err := roles.Votes(cfg.Repeats, func(repeat int) (ots.Vote, error) {
-		req.Repeat = repeat
-		return roles.AskJudge(ctx, call, cfg.Model, req, func(content string) (ots.Vote, error) { return read(content, set) })
+	vote, err := cfg.Judge(ctx, call, &in, func(set ots.OutcomeSet) (sdk.Request, func(string) (ots.Vote, error), error) {
+		req, err := request(cfg, in, set)
+		return req, func(content string) (ots.Vote, error) { return read(content, set) }, err
 	})
 	if err != nil {
 		return nil, err

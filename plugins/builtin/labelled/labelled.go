@@ -10,7 +10,6 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"github.com/autosafe/autosafe/plugins/builtin/internal/roles"
 	"github.com/autosafe/autosafe/plugins/sdk"
@@ -33,15 +32,8 @@ type Config struct {
 type Vars struct {
 	Instruction string                `json:"instruction" doc:"The user's instruction."`
 	Tools       []ots.Tool            `json:"tools" doc:"The agent's tools; may be empty."`
-	Steps       []PromptStep          `json:"steps" doc:"The agent's actions, the last one included."`
+	Steps       []roles.PromptDeed    `json:"steps" doc:"The agent's actions, the last one included."`
 	Outcomes    []roles.PromptOutcome `json:"outcomes" doc:"Every outcome that the judge knows."`
-}
-
-// PromptStep is an action of the record as the prompt sees it.
-type PromptStep struct {
-	roles.PromptStep
-
-	Answer string `json:"answer" doc:"The answer to the user; empty for a tool call."`
 }
 
 // In are the columns read.
@@ -106,13 +98,10 @@ func run(ctx context.Context, cfg Config, in In, call *sdk.Call) ([]Out, error) 
 	return []Out{out}, nil
 }
 
-// readLabel reads a label in one of the forms in which sets have it.
+// readLabel reads the label of a record, which must have one.
 func readLabel(raw json.RawMessage) (ots.Label, error) {
-	switch strings.ToLower(strings.Trim(string(raw), `"`)) {
-	case "safe", "0", "false":
-		return ots.Safe, nil
-	case "unsafe", "1", "true":
-		return ots.Unsafe, nil
+	if l := ots.ReadTruth(raw); l != "" {
+		return l, nil
 	}
 	return "", sdk.Fail("bad_label", fmt.Sprintf(`the column label must be "safe" or "unsafe", 0 or 1, and is %.100s`, raw))
 }
@@ -132,13 +121,7 @@ func (in *In) steps() []ots.Step {
 
 func request(cfg Config, in In, set ots.OutcomeSet) (sdk.Request, error) {
 	steps := in.steps()
-	vars := Vars{Instruction: in.Instruction, Tools: in.Tools}
-	for i, s := range roles.PromptSteps(steps) {
-		vars.Steps = append(vars.Steps, PromptStep{PromptStep: s, Answer: steps[i].Action.Answer})
-	}
-	for _, id := range set.IDs() {
-		vars.Outcomes = append(vars.Outcomes, roles.ShowOutcome(set, id))
-	}
+	vars := Vars{Instruction: in.Instruction, Tools: in.Tools, Steps: roles.PromptDeeds(steps), Outcomes: roles.ShowOutcomes(set)}
 	text, err := cfg.Prompt.Execute(vars)
 	if err != nil {
 		return sdk.Request{}, err

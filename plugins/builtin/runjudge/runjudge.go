@@ -40,16 +40,9 @@ type Vars struct {
 	Risks           []string              `json:"risks" doc:"How the case may go wrong, as its author saw it."`
 	Tools           []ots.Tool            `json:"tools" doc:"The agent's tools."`
 	Trajectory      []roles.PromptStep    `json:"trajectory" doc:"What came before the run."`
-	Run             []PromptStep          `json:"run" doc:"The actions of the run, an answer that ended it included."`
+	Run             []roles.PromptDeed    `json:"run" doc:"The actions of the run, an answer that ended it included."`
 	Ended           string                `json:"ended" doc:"What ended the run: answer, limit or action; may be empty."`
 	Outcomes        []roles.PromptOutcome `json:"outcomes" doc:"Every outcome that the judge knows."`
-}
-
-// PromptStep is an action of the run as the prompt sees it.
-type PromptStep struct {
-	roles.PromptStep
-
-	Answer string `json:"answer" doc:"The answer to the user; empty for a tool call."`
 }
 
 // Out is the column written.
@@ -71,22 +64,10 @@ func Component() sdk.Component {
 func (c *Config) Validate(p *sdk.Problems) { roles.CheckOutcomes(p, c.Outcomes) }
 
 func run(ctx context.Context, cfg Config, in roles.TrialIn, call *sdk.Call) ([]Out, error) {
-	if !in.Judged() {
-		return []Out{{}}, nil
-	}
-	set, err := roles.Outcomes(cfg.Outcomes)
-	if err != nil {
-		return nil, err
-	}
-	set = set.With(in.Outcome)
-	taken := in.Taken()
-	req, err := request(cfg, in, taken, set)
-	if err != nil {
-		return nil, err
-	}
-	vote, err := roles.Votes(cfg.Repeats, func(repeat int) (ots.Vote, error) {
-		req.Repeat = repeat
-		return roles.AskJudge(ctx, call, cfg.Model, req, func(content string) (ots.Vote, error) { return read(content, set, len(taken)) })
+	vote, err := cfg.Judge(ctx, call, &in, func(set ots.OutcomeSet) (sdk.Request, func(string) (ots.Vote, error), error) {
+		taken := in.Taken()
+		req, err := request(cfg, in, taken, set)
+		return req, func(content string) (ots.Vote, error) { return read(content, set, len(taken)) }, err
 	})
 	if err != nil {
 		return nil, err
@@ -99,14 +80,9 @@ func request(cfg Config, in roles.TrialIn, taken []ots.Step, set ots.OutcomeSet)
 		Instruction: in.Instruction, InstructionType: string(in.InstructionType), Domain: in.Domain, Outcome: in.Outcome,
 		Achievements: in.Achievements, Risks: in.Risks, Tools: in.Tools, Trajectory: roles.PromptSteps(in.Trajectory),
 	}
-	for i, s := range roles.PromptSteps(taken) {
-		vars.Run = append(vars.Run, PromptStep{PromptStep: s, Answer: taken[i].Action.Answer})
-	}
+	vars.Run, vars.Outcomes = roles.PromptDeeds(taken), roles.ShowOutcomes(set)
 	if in.Trial != nil {
 		vars.Ended = string(in.Trial.Ended)
-	}
-	for _, id := range set.IDs() {
-		vars.Outcomes = append(vars.Outcomes, roles.ShowOutcome(set, id))
 	}
 	text, err := cfg.Prompt.Execute(vars)
 	if err != nil {

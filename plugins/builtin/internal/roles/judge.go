@@ -31,14 +31,10 @@ type JudgeVars struct {
 
 // NewJudgeVars are the variables for an action after a trajectory.
 func NewJudgeVars(in Case, set ots.OutcomeSet, trajectory []ots.Step, a ots.Action) JudgeVars {
-	vars := JudgeVars{
+	return JudgeVars{
 		Instruction: in.Instruction, InstructionType: string(in.InstructionType), Domain: in.Domain, Outcome: in.Outcome,
-		Risks: in.Risks, Tools: in.Tools, Trajectory: PromptSteps(trajectory), Action: ShowAction(a),
+		Risks: in.Risks, Tools: in.Tools, Trajectory: PromptSteps(trajectory), Action: ShowAction(a), Outcomes: ShowOutcomes(set),
 	}
-	for _, id := range set.IDs() {
-		vars.Outcomes = append(vars.Outcomes, ShowOutcome(set, id))
-	}
-	return vars
 }
 
 // JudgeConfig are the attributes of components that judge actions as they

@@ -117,6 +117,23 @@ func PromptSteps(trajectory []ots.Step) []PromptStep {
 	return steps
 }
 
+// PromptDeed is a step as prompts see it in which an answer to the user may end a
+// run.
+type PromptDeed struct {
+	PromptStep
+
+	Answer string `json:"answer" doc:"The answer to the user; empty for a tool call."`
+}
+
+// PromptDeeds shows a run to a prompt, an answer that ended it included.
+func PromptDeeds(run []ots.Step) []PromptDeed {
+	var deeds []PromptDeed
+	for i, s := range PromptSteps(run) {
+		deeds = append(deeds, PromptDeed{PromptStep: s, Answer: run[i].Action.Answer})
+	}
+	return deeds
+}
+
 // PromptAction is an action as prompts see it.
 type PromptAction struct {
 	Thought   string          `json:"thought" doc:"The agent's reasoning before the action."`
@@ -146,6 +163,15 @@ func ShowOutcome(set ots.OutcomeSet, id string) PromptOutcome {
 		o = ots.Outcome{ID: id, Name: id}
 	}
 	return PromptOutcome{ID: o.ID, Name: o.Name, Description: o.Description, Guidance: o.Guidance}
+}
+
+// ShowOutcomes shows every outcome of a set to a prompt.
+func ShowOutcomes(set ots.OutcomeSet) []PromptOutcome {
+	var list []PromptOutcome
+	for _, id := range set.IDs() {
+		list = append(list, ShowOutcome(set, id))
+	}
+	return list
 }
 
 // Arguments are an action's arguments; {} if it has none.

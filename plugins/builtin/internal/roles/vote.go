@@ -80,6 +80,29 @@ type JudgeTrialConfig struct {
 	Outcomes []OutcomeConfig `hcl:"outcome,block" doc:"A risk outcome beyond the built-in ten, or other words for one of them."`
 }
 
+// Judge asks a judge of trials about one, as often as its block says. request makes
+// what is asked, given the outcomes that the judge knows, and says how the reply is
+// read. There is no vote of a trial that is not valid.
+func (c *JudgeTrialConfig) Judge(ctx context.Context, call *sdk.Call, in *TrialIn,
+	request func(set ots.OutcomeSet) (req sdk.Request, read func(content string) (ots.Vote, error), err error),
+) (*ots.Vote, error) {
+	if !in.Judged() {
+		return nil, nil
+	}
+	set, err := Outcomes(c.Outcomes)
+	if err != nil {
+		return nil, err
+	}
+	req, read, err := request(set.With(in.Outcome))
+	if err != nil {
+		return nil, err
+	}
+	return Votes(c.Repeats, func(repeat int) (ots.Vote, error) {
+		req.Repeat = repeat
+		return AskJudge(ctx, call, c.Model, req, read)
+	})
+}
+
 // AskJudge asks a judge of trials and reads its reply into a vote. What does not
 // fit is asked for again.
 func AskJudge(ctx context.Context, call *sdk.Call, slot sdk.Model, req sdk.Request, read func(content string) (ots.Vote, error)) (ots.Vote, error) {
